@@ -1,0 +1,28 @@
+# galago_library(NAME [DEPS target...]): one static library from every .cc file below src/NAME.
+function(galago_library name)
+  cmake_parse_arguments(ARG "" "" "DEPS;EXCLUDE" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  foreach(pattern ${ARG_EXCLUDE})
+    list(FILTER sources EXCLUDE REGEX ${pattern})
+  endforeach()
+  if(NOT sources)
+    add_library(galago_${name} INTERFACE)
+    target_include_directories(galago_${name} INTERFACE ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(galago_${name} INTERFACE ${ARG_DEPS})
+    return()
+  endif()
+  add_library(galago_${name} STATIC ${sources})
+  target_include_directories(galago_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(galago_${name} PUBLIC ${ARG_DEPS})
+endfunction()
+
+# galago_kernels(): compiles cpu/kernels/isa_*.cc, each with the flags of its own instruction set.
+function(galago_kernel_flags)
+  set(dir ${CMAKE_SOURCE_DIR}/src/cpu/kernels)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    set_source_files_properties(${dir}/isa_avx2.cc PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-O3")
+    set_source_files_properties(${dir}/isa_avx512.cc PROPERTIES COMPILE_OPTIONS
+      "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mfma;-mf16c;-mavx2;-mprefer-vector-width=512;-O3")
+  endif()
+  set_source_files_properties(${dir}/isa_scalar.cc PROPERTIES COMPILE_OPTIONS "-O2")
+endfunction()

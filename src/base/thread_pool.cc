@@ -1,0 +1,71 @@
+#include "base/thread_pool.h"
+
+#include <algorithm>
+
+namespace galago {
+namespace {
+
+constexpr int kSpins = 4000;  // about 30 us: longer than the pause between two ops of one token, shorter than a sleep
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int n_threads) {
+  if (n_threads <= 0) n_threads = std::max(1u, std::thread::hardware_concurrency());
+  workers_.reserve(n_threads - 1);
+  for (int i = 1; i < n_threads; ++i) workers_.emplace_back([this] { worker_main(); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_ = true;
+  epoch_.fetch_add(1);
+  epoch_.notify_all();
+  for (auto& worker : workers_) worker.join();
+}
+
+void ThreadPool::run(Loop loop) {
+  if (loop.n <= 0) return;
+  loop.grain = std::max<int64_t>(loop.grain, 1);
+  if (workers_.empty() || loop.n <= loop.grain) return loop.call(loop.context, 0, loop.n);
+  // Four pieces a worker even out cores that are slow or busy.
+  int64_t pieces = std::min<int64_t>((loop.n + loop.grain - 1) / loop.grain, 4 * size());
+  loop_ = loop;
+  piece_ = (loop.n + pieces - 1) / pieces;
+  next_ = 0;
+  failed_ = false;
+  running_ = static_cast<int>(workers_.size());
+  epoch_.fetch_add(1);
+  epoch_.notify_all();
+  work(loop_, piece_);
+  while (running_.load(std::memory_order_acquire) != 0) pause();
+  if (failed_) std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+void ThreadPool::work(const Loop& loop, int64_t piece) {
+  try {
+    for (int64_t begin; (begin = next_.fetch_add(piece)) < loop.n;)
+      loop.call(loop.context, begin, std::min(begin + piece, loop.n));
+  } catch (...) {
+    if (!failed_.exchange(true)) error_ = std::current_exception();
+  }
+}
+
+void ThreadPool::worker_main() {
+  for (uint32_t seen = 0;;) {
+    for (int spin = 0; spin < kSpins && epoch_.load(std::memory_order_relaxed) == seen; ++spin) pause();
+    epoch_.wait(seen);
+    seen = epoch_.load();
+    if (stop_) return;
+    work(loop_, piece_);
+    running_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+}  // namespace galago

@@ -1,0 +1,18 @@
+// The cpu executor: plans one arena for all activations, maps or packs weights once, and runs the nodes in order on a pool.
+#pragma once
+
+#include <memory>
+
+#include "base/thread_pool.h"
+#include "graph/executor.h"
+
+namespace galago::cpu {
+
+enum class Mode {
+  Fast,    // SIMD kernels, packed weights, threads
+  Scalar,  // the meaning of every op, one thread: for tests and parity reports
+};
+
+std::unique_ptr<Executor> make_executor(std::shared_ptr<ThreadPool> pool, Mode mode = Mode::Fast);
+
+}  // namespace galago::cpu
