@@ -1,5 +1,7 @@
 #include "base/thread_pool.h"
 
+#include <utility>
+
 #include <algorithm>
 
 namespace galago {
