@@ -9,7 +9,7 @@ if(CCACHE_PROGRAM)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
 
-add_compile_options(-Wall -Wextra -Wno-unused-parameter)
+add_compile_options(-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
 # Number formats and resizing are defined operation by operation; a contracted multiply-add changes the last bit.
 # Kernels that want FMA call it by name.
 add_compile_options(-ffp-contract=off)
