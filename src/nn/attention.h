@@ -1,0 +1,37 @@
+// Self-attention with every option the nine systems need so far. Weights: qkv [(H + 2G) D, d] (rows: all q, all k, all v)
+// and proj [d, H D], each with or without bias.
+#pragma once
+
+#include <vector>
+
+#include "nn/layers.h"
+
+namespace galago {
+
+// One layer's key/value cache [1, n_ctx, n_kv_heads, d_head]; undefined members mean: no cache.
+struct LayerCache {
+  StateRef key, value;
+};
+
+// Where the tokens of this call stand. With a cache, `past` (i32 [1]) rows are already in it; `positions` (i32 [T] or
+// [B, T]) feed rotary or learned positions and are only needed by models that have these.
+struct PositionInfo {
+  Value past = {};
+  Value positions = {};
+};
+
+struct AttentionConfig {
+  int n_heads = 1;
+  int n_kv_heads = 1;
+  int d_head = 0;
+  float scale = 0;       // 0 = 1 / sqrt(d_head)
+  bool causal = false;
+  bool rotary = false;
+  RopeAttrs rope = {};
+};
+
+// x [B, T, d] -> [B, T, d].
+Value self_attention(const Scope& s, Value x, const AttentionConfig& c, const PositionInfo& at = {},
+                     const LayerCache* cache = nullptr);
+
+}  // namespace galago
