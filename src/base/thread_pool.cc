@@ -1,8 +1,7 @@
 #include "base/thread_pool.h"
 
-#include <utility>
-
 #include <algorithm>
+#include <utility>
 
 namespace galago {
 namespace {
