@@ -1,0 +1,96 @@
+// PNG by libpng: every depth and colour kind becomes 8-bit RGB. Gamma and profiles are left alone, as Pillow does.
+#include <png.h>
+
+#include "image/c_error_trap.h"
+#include "image/decode.h"
+
+namespace galago {
+namespace {
+
+// Deflate cannot expand by more than this, so a small file with a large header is incomplete whatever follows.
+constexpr uint64_t kMaxDeflateRatio = 1032;
+
+[[noreturn]] void on_error(png_structp png, png_const_charp text) {
+  static_cast<CErrorTrap*>(png_get_error_ptr(png))->fail(text);
+}
+void on_warning(png_structp, png_const_charp) {}
+
+// Owns one decoder; lives on the stack of decode_png.
+struct PngReader {
+  explicit PngReader(const DecodeJob& job) : job(job) {
+    bool ok = call_c(trap, [this] {
+      png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &trap, on_error, on_warning);
+      if (png) info = png_create_info_struct(png);
+    });
+    if (!ok || !info) fail();
+  }
+  ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
+  PngReader(const PngReader&) = delete;
+
+  static void read(png_structp png, png_bytep out, size_t n) {
+    auto* self = static_cast<PngReader*>(png_get_io_ptr(png));
+    self->trap.ended_early = n > self->job.bytes.size() - self->position;
+    if (self->trap.ended_early) png_error(png, "data ends early");
+    std::memcpy(out, self->job.bytes.data() + self->position, n);
+    self->position += n;
+  }
+
+  void read_header() {
+    bool ok = call_c(trap, [this] {
+      png_set_read_fn(png, this, read);
+      png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);             // check_size() says it better
+      png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);  // profiles, texts, times: not needed
+      png_read_info(png, info);
+    });
+    if (!ok) fail();
+  }
+
+  void convert_to_rgb8() {
+    bool ok = call_c(trap, [this] {
+      png_set_strip_16(png);  // keeps the high byte
+      if (png_get_color_type(png, info) == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
+      if (png_get_bit_depth(png, info) < 8) png_set_expand_gray_1_2_4_to_8(png);
+      png_set_gray_to_rgb(png);
+      png_set_strip_alpha(png);
+      png_set_interlace_handling(png);
+      png_read_update_info(png, info);
+    });
+    if (!ok) fail();
+  }
+
+  void read_rows(uint8_t** rows) {
+    if (!call_c(trap, [this, rows] { png_read_image(png, rows); })) fail();
+  }
+
+  [[noreturn]] void fail() const {
+    if (trap.ended_early) throw ends_early(job);
+    throw broken_data(job, trap.message);
+  }
+
+  const DecodeJob& job;
+  CErrorTrap trap;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+  size_t position = 0;
+};
+
+}  // namespace
+
+Image decode_png(const DecodeJob& job) {
+  PngReader reader(job);
+  reader.read_header();
+  uint64_t width = png_get_image_width(reader.png, reader.info);
+  uint64_t height = png_get_image_height(reader.png, reader.info);
+  check_size(job, width, height);
+  uint64_t stored_bytes = png_get_rowbytes(reader.png, reader.info) * height;
+  if (stored_bytes / kMaxDeflateRatio > job.bytes.size()) throw ends_early(job);
+  reader.convert_to_rgb8();
+  Image image = make_image(static_cast<int>(width), static_cast<int>(height));
+  CHECK(png_get_rowbytes(reader.png, reader.info) == image.row_bytes());
+  std::vector<uint8_t*> rows(height);
+  for (int y = 0; y < image.height; ++y) rows[static_cast<size_t>(y)] = image.row(y);
+  reader.read_rows(rows.data());  // what follows the last row is not looked at: some files have more data there
+  return image;
+}
+
+}  // namespace galago

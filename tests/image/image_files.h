@@ -1,0 +1,39 @@
+// The shared set of pictures with known facts (its README says how they were computed), and small helpers.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "image/image.h"
+
+namespace galago {
+
+inline const std::string kImageDir = GALAGO_SOURCE_DIR "/../shared/data/images/";
+
+// One JSON object a line; empty if the set is not there.
+inline std::vector<Json> read_rows(const std::string& path) {
+  std::vector<Json> rows;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);)
+    if (!line.empty()) rows.push_back(Json::parse(line));
+  return rows;
+}
+
+inline uint32_t crc_of(const Image& image) {
+  return static_cast<uint32_t>(crc32_z(0, image.rgb.data(), image.rgb.size()));
+}
+
+inline uint32_t expected_crc(const Json& row) {
+  return static_cast<uint32_t>(std::stoul(row["rgb_crc32"].get<std::string>(), nullptr, 16));
+}
+
+}  // namespace galago
+
+#define SKIP_WITHOUT(rows) \
+  if (rows.empty()) GTEST_SKIP() << "the shared picture set is not beside the source tree: " << galago::kImageDir
