@@ -1,5 +1,5 @@
-// Self-attention with every option the nine systems need so far. Weights: qkv [(H + 2G) D, d] (rows: all q, all k, all v)
-// and proj [d, H D], each with or without bias.
+// Self-attention with every option the nine systems need so far. Weights: qkv [(H + 2G) D, d] (rows: all q, all k, all
+// v) and proj [d, H D], each with or without bias.
 #pragma once
 
 #include <vector>
@@ -24,7 +24,7 @@ struct AttentionConfig {
   int n_heads = 1;
   int n_kv_heads = 1;
   int d_head = 0;
-  float scale = 0;       // 0 = 1 / sqrt(d_head)
+  float scale = 0;  // 0 = 1 / sqrt(d_head)
   bool causal = false;
   bool rotary = false;
   RopeAttrs rope = {};

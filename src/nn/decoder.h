@@ -1,5 +1,5 @@
-// One causal decoder for all systems: norm kind, gated or plain MLP, rotary or learned positions, grouped queries, tied or
-// separate output matrix are options.
+// One causal decoder for all systems: norm kind, gated or plain MLP, rotary or learned positions, grouped queries, tied
+// or separate output matrix are options.
 //
 // Weights: token_embed.weight [V, d], pos_embed.weight [n_positions, d] (learned positions), blocks.{i}.*, norm,
 // head.{weight,bias} (head absent = tied to token_embed).
@@ -23,9 +23,9 @@ struct DecoderConfig {
   MlpOptions mlp{.gated = true, .activation = UnaryKind::Silu};
   float attention_scale = 0;  // 0 = 1 / sqrt(d_head)
   bool residual_from_norm = false;
-  int n_positions = 0;        // > 0: learned positions of that many rows; 0: rotary
+  int n_positions = 0;  // > 0: learned positions of that many rows; 0: rotary
   float rope_base = 10000;
-  float rope_scale = 1;       // multiplies cos and sin
+  float rope_scale = 1;  // multiplies cos and sin
   float dropout = 0;
   int d_head() const { return d_model / n_heads; }
 };

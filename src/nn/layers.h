@@ -1,28 +1,29 @@
-// The layers every model shares. Each reads its weights "weight" and, where the checkpoint has one, "bias" from its Scope.
+// The layers every model shares. Each reads its weights "weight" and, where the checkpoint has one, "bias" from its
+// Scope.
 #pragma once
 
 #include "nn/scope.h"
 
 namespace galago {
 
-Value linear(const Scope& s, Value x);                        // x [..., k] -> [..., n_out]
+Value linear(const Scope& s, Value x);  // x [..., k] -> [..., n_out]
 Value layer_norm(const Scope& s, Value x, float eps);
 Value rms_norm(const Scope& s, Value x, float eps);
-Value patch_embed(const Scope& s, Value pixels, int patch);   // [N, 3, H, W] -> [N, (H/p)(W/p), d], rows first
+Value patch_embed(const Scope& s, Value pixels, int patch);  // [N, 3, H, W] -> [N, (H/p)(W/p), d], rows first
 
 // Which normalisation a block uses; both read "weight", layer norm also "bias".
 enum class NormKind { Layer, Rms };
 Value norm(const Scope& s, Value x, NormKind kind, float eps);
 
 struct MlpOptions {
-  bool gated = false;                       // down(act(gate x) * up x) instead of fc2(act(fc1 x))
+  bool gated = false;  // down(act(gate x) * up x) instead of fc2(act(fc1 x))
   UnaryKind activation = UnaryKind::GeluErf;
 };
 // Weights: fc1, fc2; gated: gate, up, down. x [..., d] -> [..., d].
 Value mlp(const Scope& s, Value x, const MlpOptions& options);
 
-// Joins f x f neighbouring tokens of a g x g grid into one: [N, g*g, c] -> [N, (g/f)^2, f*f*c]; the channels of the joined
-// token are those of (row offset, column offset) in row-major order (huggingface/nanoVLM, modality projector).
+// Joins f x f neighbouring tokens of a g x g grid into one: [N, g*g, c] -> [N, (g/f)^2, f*f*c]; the channels of the
+// joined token are those of (row offset, column offset) in row-major order (huggingface/nanoVLM, modality projector).
 Value pixel_shuffle(Graph& g, Value tokens, int factor);
 
 }  // namespace galago

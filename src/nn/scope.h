@@ -1,5 +1,5 @@
-// A Scope is where a layer stands: the graph under construction, the weights, and the name prefix. Layers look up their own
-// weights by name, so a model reads as its state dict.
+// A Scope is where a layer stands: the graph under construction, the weights, and the name prefix. Layers look up their
+// own weights by name, so a model reads as its state dict.
 #pragma once
 
 #include <map>
@@ -23,8 +23,8 @@ class Scope {
 
   Graph& graph() const { return *graph_; }
   bool has(std::string_view name) const;
-  Value weight(std::string_view name) const;    // throws NotFound with the full name
-  Value optional(std::string_view name) const;  // invalid Value if there is none
+  Value weight(std::string_view name) const;              // throws NotFound with the full name
+  Value optional(std::string_view name) const;            // invalid Value if there is none
   Value named(Value value, std::string_view name) const;  // gives a value its full name, for traces
 
  private:

@@ -5,9 +5,8 @@
 namespace galago {
 namespace {
 
-Value embed_patches(const Scope& s, Value pixels, const VitConfig& c) {
+Value add_positions(const Scope& s, Value x, const VitConfig& c) {
   Graph& g = s.graph();
-  Value x = patch_embed(s / "patch_embed", pixels, c.patch_size);  // [N, patches, d]
   if (c.class_token) {
     Value token = expand(g, s.weight("cls_token"), {g.shape(x)[0], 1, c.d_model});
     x = concat(g, std::vector<Value>{token, x}, 1);
@@ -18,13 +17,17 @@ Value embed_patches(const Scope& s, Value pixels, const VitConfig& c) {
 }  // namespace
 
 Value vit(const Scope& s, Value pixels, const VitConfig& c) {
+  return vit_from_patches(s, patch_embed(s / "patch_embed", pixels, c.patch_size), c);
+}
+
+Value vit_from_patches(const Scope& s, Value patches, const VitConfig& c) {
   Graph& g = s.graph();
   BlockConfig block{.norm = NormKind::Layer, .eps = c.eps, .dropout = c.dropout};
   block.residual_from_norm = c.residual_from_norm;
-  block.attention = {.n_heads = c.n_heads, .n_kv_heads = c.n_heads, .d_head = c.d_model / c.n_heads,
-                     .scale = c.attention_scale};
+  block.attention = {
+      .n_heads = c.n_heads, .n_kv_heads = c.n_heads, .d_head = c.d_model / c.n_heads, .scale = c.attention_scale};
   block.mlp = {.gated = false, .activation = c.activation};
-  Value x = embed_patches(s, pixels, c);
+  Value x = add_positions(s, patches, c);
   for (int i = 0; i < c.n_blocks; ++i) x = transformer_block(s / "blocks" / i, x, block);
   if (c.norm_class_only) x = slice(g, x, 1, 0, 1);
   return s.named(layer_norm(s / "norm", x, c.eps), "out");

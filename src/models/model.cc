@@ -1,0 +1,41 @@
+#include "models/model.h"
+
+#include "base/error.h"
+
+namespace galago {
+
+#define FAMILY(function) Family function##_family();
+#include "models/models.def"
+#undef FAMILY
+
+std::span<const Family> all_families() {
+  static const Family families[] = {
+#define FAMILY(function) function##_family(),
+#include "models/models.def"
+#undef FAMILY
+  };
+  return families;
+}
+
+const Family* find_family(std::string_view name) {
+  for (const Family& family : all_families())
+    if (family.name == name) return &family;
+  return nullptr;
+}
+
+std::unique_ptr<Model> make_model(const Json& config, const std::string& subject) {
+  for (const Family& family : all_families())
+    if (family.recognises(config)) return family.make(config);
+  std::string type = config.is_object() ? config.value("model_type", "none given") : "not an object";
+  throw unsupported("{}: no model family recognises this config (model_type: {}). `galago models` lists them.", subject,
+                    type);
+}
+
+int64_t count_parameters(const Model& model) {
+  int64_t n = 0;
+  for (const WeightSpec& spec : model.weights())
+    if (!spec.optional) n += spec.shape.elements();
+  return n;
+}
+
+}  // namespace galago

@@ -1,0 +1,35 @@
+#include "models/spec_list.h"
+
+namespace galago {
+
+void SpecList::matrix(std::string name, int64_t rows, int64_t cols, std::vector<std::string> parts) {
+  rows_.push_back({.name = std::move(name),
+                   .shape = {rows, cols},
+                   .init_std = kStd,
+                   .parts = std::move(parts),
+                   .quantizable = true});
+}
+
+void SpecList::table(std::string name, const Shape& shape, std::vector<std::string> parts) {
+  rows_.push_back({.name = std::move(name), .shape = shape, .init_std = kStd, .parts = std::move(parts)});
+}
+
+void SpecList::gain(std::string name, int64_t n, std::string part) {
+  rows_.push_back({.name = std::move(name), .shape = {n}, .init_value = 1, .parts = {std::move(part)}});
+}
+
+void SpecList::bias(std::string name, int64_t n, std::vector<std::string> parts) {
+  rows_.push_back({.name = std::move(name), .shape = {n}, .parts = std::move(parts)});
+}
+
+void SpecList::layer_norm(const std::string& name, int64_t n, const std::string& part) {
+  gain(name + ".weight", n, part + ".weight");
+  bias(name + ".bias", n, {part + ".bias"});
+}
+
+void SpecList::linear(const std::string& name, int64_t rows, int64_t cols, const std::string& part, bool with_bias) {
+  matrix(name + ".weight", rows, cols, {part + ".weight"});
+  if (with_bias) bias(name + ".bias", rows, {part + ".bias"});
+}
+
+}  // namespace galago
