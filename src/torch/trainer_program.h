@@ -1,5 +1,5 @@
-// A training program: a graph whose output "loss" is a scalar, run forward and backward by libtorch, with its optimizer.
-// This header names no torch type: train/ sees only this.
+// A training program: a graph whose output "loss" is a scalar, run forward and backward by libtorch, with its
+// optimizer. This header names no torch type: train/ sees only this.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +23,9 @@ struct AdamWOptions {
 
 struct TrainOptions {
   std::string device = "cpu";
-  bool bf16 = false;   // autocast of matrix products, attention and convolutions; parameters and reductions stay f32
-  uint64_t seed = 0;   // of dropout
-  int n_threads = 0;   // 0 = all processors
+  bool bf16 = false;  // autocast of matrix products, attention and convolutions; parameters and reductions stay f32
+  uint64_t seed = 0;  // of dropout
+  int n_threads = 0;  // 0 = all processors
   AdamWOptions optimizer;
 };
 
@@ -35,9 +35,9 @@ class Trainer {
  public:
   virtual ~Trainer() = default;
 
-  // Graphs of different batch shapes may share one trainer; parameters are matched by weight name. Every f32 weight is a
-  // parameter unless `frozen` says no; a name seen first is initialised from Weight::data.
-  // Returns the loss. Inputs are bound by name. Gradients are added with the factor `scale` (1 / accumulation steps).
+  // Graphs of different batch shapes may share one trainer; parameters are matched by weight name. Every f32 weight is
+  // a parameter unless `frozen` says no; a name seen first is initialised from Weight::data. Returns the loss. Inputs
+  // are bound by name. Gradients are added with the factor `scale` (1 / accumulation steps).
   virtual float forward_backward(const Graph& graph, const std::map<std::string, Tensor>& inputs, float scale) = 0;
   // Evaluation mode, no gradient: the named outputs of the graph, f32 on the host.
   virtual std::map<std::string, Tensor> evaluate(const Graph& graph, const std::map<std::string, Tensor>& inputs) = 0;
@@ -51,7 +51,7 @@ class Trainer {
   virtual std::vector<std::string> parameter_names() const = 0;
   virtual Tensor parameter(const std::string& name) const = 0;  // a copy, f32
   virtual void set_parameter(const std::string& name, const Tensor& value) = 0;
-  virtual Tensor gradient(const std::string& name) const = 0;   // a copy, f32; zeros before the first backward
+  virtual Tensor gradient(const std::string& name) const = 0;  // a copy, f32; zeros before the first backward
   // Everything an exact resume needs besides the parameters: moments and the step, by name ("NAME.m", "NAME.v").
   virtual std::map<std::string, Tensor> optimizer_state() const = 0;
   virtual void restore(const std::map<std::string, Tensor>& parameters, const std::map<std::string, Tensor>& state,
