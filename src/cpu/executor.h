@@ -13,6 +13,9 @@ enum class Mode {
   Scalar,  // the meaning of every op, one thread: for tests and parity reports
 };
 
+// A pool serves one caller at a time, so programs of executors that share a pool must not run at the same time.
+// GALAGO_PROFILE=1 in the environment prints the time of each op to stderr when a program ends; GALAGO_ISA forces a level
+// of kernels (cpu/kernels/kernels.h).
 std::unique_ptr<Executor> make_executor(std::shared_ptr<ThreadPool> pool, Mode mode = Mode::Fast);
 
 }  // namespace galago::cpu

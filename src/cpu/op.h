@@ -26,6 +26,7 @@ struct CpuOp {
   void (*fast)(const OpCall& call);
   bool in_place = false;  // out may be the memory of in[0] when shapes and types are equal and nobody reads in[0] later
   bool view = false;      // out is in[0] reinterpreted: no code runs (reshape)
+  bool writes_state = false;  // out is in[0], a state, after the write (kv_append): always the same memory, never skipped
   size_t (*scratch_bytes)(const Node& node, std::span<const Tensor> in, int n_threads) = nullptr;
   // Rearranges the weight in[1] for the fast path, once a weight (shared by all programs of an executor); returns an
   // undefined Tensor to use in[1] as it is.
