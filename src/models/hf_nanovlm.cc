@@ -81,6 +81,7 @@ void text_block(SpecList& rows, int i, const DecoderConfig& t) {
   rows.gain(name + ".norm1.weight", t.d_model, ref + ".norm1.weight");
   rows.matrix(name + ".attn.qkv.weight", qkv, t.d_model,
               {ref + ".attn.q_proj.weight", ref + ".attn.k_proj.weight", ref + ".attn.v_proj.weight"});
+  rows.last().part_rows = {t.n_heads * t.d_head(), t.n_kv_heads * t.d_head(), t.n_kv_heads * t.d_head()};
   rows.linear(name + ".attn.proj", t.d_model, t.d_model, ref + ".attn.out_proj", false);
   rows.gain(name + ".norm2.weight", t.d_model, ref + ".norm2.weight");
   rows.linear(name + ".mlp.gate", t.d_ffn, t.d_model, ref + ".mlp.gate_proj", false);
@@ -106,11 +107,13 @@ class HfNanoVlm final : public Model {
 
   // Pixels are only scaled to [0, 1], although SigLIP was pre-trained on [-1, 1]: so does the published code.
   PictureSpec pictures() const override {
-    PictureSpec spec{.tile_size = c_.vision.image_size, .tokens_per_tile = c_.tokens_per_tile()};
+    PictureSpec spec{.tokens_per_tile = c_.tokens_per_tile()};
+    spec.slice = {.tile = c_.vision.image_size, .filter = Filter::Bilinear};
     if (c_.max_img_size == 0) return spec;
-    spec.policy = c_.resize_to_max_side ? "nanovlm-max" : "nanovlm";
-    spec.max_side = c_.max_img_size;
-    spec.filter = ResizeFilter::Bicubic;
+    spec.policy = "nanovlm";
+    spec.slice.max_side = c_.max_img_size;
+    spec.slice.resize_to_max_side = c_.resize_to_max_side;
+    spec.slice.filter = Filter::Bicubic;
     return spec;
   }
 

@@ -4,6 +4,12 @@
 
 namespace galago {
 
+Shape WeightSpec::part_shape(int part) const {
+  Shape result = shape;
+  if (parts.size() > 1) result[0] = part_rows.empty() ? shape[0] / static_cast<int64_t>(parts.size()) : part_rows[part];
+  return result;
+}
+
 #define FAMILY(function) Family function##_family();
 #include "models/models.def"
 #undef FAMILY

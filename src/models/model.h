@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/json.h"
+#include "image/preprocess.h"
+#include "image/slicing.h"
 #include "nn/decoder.h"
 #include "text/tokenizer.h"
 
@@ -21,23 +23,22 @@ struct WeightSpec {
   Shape shape;
   float init_std = 0;  // > 0: N(0, init_std); 0: `init_value` everywhere
   float init_value = 0;
-  // Tensors of a reference checkpoint, stacked along the first axis; empty: the tensor of the same name.
+  // Tensors of a reference checkpoint, stacked along the first axis.
   std::vector<std::string> parts;
+  std::vector<int64_t> part_rows = {};    // first dimension of each part; empty: all equal
   std::vector<std::string> aliases = {};  // other spellings of a weight with one part (tied weights)
   bool optional = false;
   bool quantizable = false;  // a matrix that `linear` or `gather` reads
-};
 
-enum class ResizeFilter { Nearest, Bilinear, Bicubic, Lanczos };  // same order as the image library's Filter
+  Shape part_shape(int part) const;
+};
 
 // How a picture becomes the pixels of encode_image.
 struct PictureSpec {
   std::string policy = "square";  // a row of image/slicing.def
-  int tile_size = 224;            // pixels a side of one tile
-  int max_side = 0;               // policies that tile: longest side after resizing
-  ResizeFilter filter = ResizeFilter::Bilinear;
-  float mean[3] = {0, 0, 0};
-  float std[3] = {1, 1, 1};
+  SliceOptions slice;             // tile: pixels a side of one tile
+  Rgb mean = {0, 0, 0};
+  Rgb std = {1, 1, 1};
   int tokens_per_tile = 1;
 };
 

@@ -159,7 +159,9 @@ class NanoVlms final : public Model {
   }
 
   PictureSpec pictures() const override {
-    return {.tile_size = c_.vision.image_size, .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
+    PictureSpec spec{.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
+    spec.slice = {.tile = c_.vision.image_size, .filter = Filter::Bilinear};
+    return spec;
   }
 
   std::vector<WeightSpec> weights() const override {

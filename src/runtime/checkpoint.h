@@ -1,0 +1,37 @@
+// A checkpoint: a model, its weights and its tokenizer, read from the files people have or written for them.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "formats/weight_source.h"
+#include "models/model.h"
+
+namespace galago {
+
+struct Checkpoint {
+  std::string path;
+  std::shared_ptr<const Model> model;
+  Weights weights;
+  std::shared_ptr<const Tokenizer> tokenizer;  // null where the files have none
+};
+
+// MODEL as on the command line: galago's GGUF file, or a Hugging Face folder (config.json, *.safetensors,
+// tokenizer.json). Weights are views of the mapped files where their layout allows it. Throws NotFound / InvalidInput /
+// Unsupported naming the file, and the tensor with both shapes where one does not fit.
+Checkpoint load_checkpoint(const std::string& path);
+
+// Reads every weight of the model from files in the reference's names (or, with `canonical`, in galago's own).
+Weights load_weights(const Model& model, const WeightSource& source, bool canonical);
+
+// Weights from N(0, init_std) and constants as the specs say; the same for the same seed. For training and random
+// models.
+Weights random_weights(const Model& model, uint64_t seed);
+
+// Writes config.json, model.safetensors in the reference's own names, and tokenizer.json into a folder.
+void save_checkpoint(const std::string& folder, const Model& model, const Weights& weights, const Tokenizer* tokenizer);
+
+// Writes one GGUF file with weights as they are, config and tokenizer (docs/formats.md).
+void write_gguf(const std::string& path, const Model& model, const Weights& weights, const Tokenizer* tokenizer);
+
+}  // namespace galago

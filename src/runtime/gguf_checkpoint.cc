@@ -1,0 +1,68 @@
+// galago's own single file: GGUF with the canonical weights, config.json as the string galago.config, and the tokenizer
+// under the usual tokenizer.ggml.* keys (docs/formats.md).
+#include "base/error.h"
+#include "formats/gguf.h"
+#include "formats/gguf_writer.h"
+#include "runtime/checkpoint.h"
+#include "runtime/gguf_tokenizer.h"
+
+namespace galago {
+namespace {
+
+constexpr uint32_t kLayoutVersion = 1;
+
+// The type most bytes are stored in: llama.cpp's general.file_type number where one exists.
+uint32_t file_type(const Weights& weights) {
+  std::map<DType, size_t> bytes;
+  for (const auto& [name, weight] : weights) bytes[weight->data.dtype()] += weight->data.n_bytes();
+  DType most = DType::F32;
+  for (auto& [dtype, n] : bytes)
+    if (n > bytes[most]) most = dtype;
+  switch (most) {
+    case DType::F16:
+      return 1;
+    case DType::Q4_0:
+      return 2;
+    case DType::Q8_0:
+      return 7;
+    case DType::Q4_K:
+      return 14;
+    case DType::BF16:
+      return 32;
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+void write_gguf(const std::string& path, const Model& model, const Weights& weights, const Tokenizer* tokenizer) {
+  GgufWriter writer;
+  writer.set_string("general.architecture", model.family());
+  writer.set_string("general.type", "model");
+  writer.set<uint32_t>("general.file_type", file_type(weights));
+  writer.set<uint32_t>("galago.layout_version", kLayoutVersion);
+  writer.set_string("galago.config", model.config().dump());
+  if (tokenizer) write_tokenizer(writer, *tokenizer);
+  for (const WeightSpec& spec : model.weights())
+    if (auto found = weights.find(spec.name); found != weights.end()) writer.add(spec.name, found->second->data);
+  writer.save(path);
+}
+
+Checkpoint load_gguf_checkpoint(const std::string& path) {
+  GgufFile file = GgufFile::open(path);
+  if (!file.has_key("galago.config"))
+    throw unsupported("{}: architecture {}; only GGUF files written by `galago convert` can be run yet", path,
+                      file.get_string("general.architecture", "none"));
+  uint32_t version = file.get_u32("galago.layout_version", 1);
+  if (version != kLayoutVersion)
+    throw unsupported("{}: galago layout version {}, this program reads {}", path, version, kLayoutVersion);
+  Checkpoint checkpoint{.path = path};
+  Json config = parse_json(file.get_string("galago.config"), path + ": galago.config");
+  checkpoint.model = make_model(config, path);
+  checkpoint.weights = load_weights(*checkpoint.model, file, true);
+  if (file.has_key("tokenizer.ggml.tokens")) checkpoint.tokenizer = std::make_shared<Tokenizer>(read_tokenizer(file));
+  return checkpoint;
+}
+
+}  // namespace galago

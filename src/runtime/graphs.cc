@@ -1,0 +1,82 @@
+#include "runtime/graphs.h"
+
+namespace galago {
+namespace {
+
+// Hidden states [B, P + T, d] of pictures followed by text.
+struct Sequence {
+  Value hidden;
+  int64_t n_picture;  // P
+};
+
+Value running_positions(Graph& g, int64_t n) { return g.input("positions", DType::I32, {n}); }
+
+Sequence sequence(const Scope& s, const Model& model, int64_t batch, int64_t tiles, int64_t n_text) {
+  Graph& g = s.graph();
+  Value ids = g.input("ids", DType::I32, {batch, n_text});
+  Value x = model.embed(s, ids);  // [B, T, d]
+  int64_t n_picture = tiles * model.pictures().tokens_per_tile;
+  if (tiles > 0) {
+    int64_t side = model.pictures().slice.tile;
+    Value pixels = g.input("pixels", DType::F32, {batch * tiles, 3, side, side});
+    Value pictures = model.encode_image(s, pixels);
+    pictures = reshape(g, pictures, {batch, n_picture, model.d_model()});
+    x = concat(g, std::vector<Value>{pictures, x}, 1);
+  }
+  PositionInfo at{.positions = running_positions(g, n_picture + n_text)};
+  return {model.decode(s, x, at, {}), n_picture};
+}
+
+}  // namespace
+
+std::shared_ptr<Graph> encode_graph(const Model& model, const Weights& weights, int64_t n_tiles) {
+  auto graph = std::make_shared<Graph>();
+  int64_t side = model.pictures().slice.tile;
+  Value pixels = graph->input("pixels", DType::F32, {n_tiles, 3, side, side});
+  graph->output(model.encode_image(Scope(*graph, weights), pixels), "embeddings");
+  return graph;
+}
+
+std::shared_ptr<Graph> step_graph(const Model& model, const Weights& weights, std::span<const LayerCache> caches,
+                                  int n_tokens, int n_rows, bool with_logits) {
+  auto graph = std::make_shared<Graph>();
+  Graph& g = *graph;
+  Scope s(g, weights);
+  Value ids = g.input("ids", DType::I32, {1, n_tokens});
+  PositionInfo at{.past = g.input("past", DType::I32, {1}), .positions = running_positions(g, n_tokens)};
+  Value x = model.embed(s, ids);  // [1, T, d]
+  if (n_rows > 0) {
+    Value rows = g.input("rows", DType::F32, {n_rows, model.d_model()});
+    Value rows_at = g.input("rows_at", DType::I32, {n_rows});
+    x = scatter(g, reshape(g, x, {n_tokens, model.d_model()}), rows, rows_at);
+    x = reshape(g, x, {1, n_tokens, model.d_model()});
+  }
+  Value hidden = slice(g, model.decode(s, x, at, caches), 1, n_tokens - 1, n_tokens);  // [1, 1, d]
+  if (!with_logits) {
+    g.output(hidden, "hidden");
+    return graph;
+  }
+  g.output(reshape(g, model.logits(s, hidden), {1, model.n_vocab()}), "logits");
+  return graph;
+}
+
+std::shared_ptr<Graph> sequence_graph(const Model& model, const Weights& weights, int64_t batch, int64_t tiles,
+                                      int64_t n_text) {
+  auto graph = std::make_shared<Graph>();
+  Scope s(*graph, weights);
+  graph->output(model.logits(s, sequence(s, model, batch, tiles, n_text).hidden), "logits");
+  return graph;
+}
+
+std::shared_ptr<Graph> loss_graph(const Model& model, const Weights& weights, int64_t batch, int64_t tiles,
+                                  int64_t n_text) {
+  auto graph = std::make_shared<Graph>();
+  Scope s(*graph, weights);
+  Sequence x = sequence(s, model, batch, tiles, n_text);
+  Value text = slice(*graph, x.hidden, 1, x.n_picture, x.n_picture + n_text);  // picture places have no target
+  Value targets = graph->input("targets", DType::I32, {batch, n_text});
+  graph->output(cross_entropy(*graph, model.logits(s, text), targets), "loss");
+  return graph;
+}
+
+}  // namespace galago

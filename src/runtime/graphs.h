@@ -1,0 +1,29 @@
+// The graphs that run a Model: pictures to embeddings, a chunk of prompt or one token through the cache, and the whole
+// sequence at once for tests, traces, evaluation and training.
+#pragma once
+
+#include <memory>
+
+#include "models/model.h"
+
+namespace galago {
+
+// input "pixels" [n_tiles, 3, S, S] -> output "embeddings" [n_tiles, tokens_per_tile, d].
+std::shared_ptr<Graph> encode_graph(const Model& model, const Weights& weights, int64_t n_tiles);
+
+// inputs: "ids" i32 [1, T], "past" i32 [1], "positions" i32 [T]; with n_rows > 0 also "rows" [n_rows, d] and "rows_at"
+// i32 [n_rows]: picture embeddings that replace the embeddings of these tokens. Output (with_logits): "logits" [1, V]
+// of the last token; otherwise "past_out", so that the cache is written.
+std::shared_ptr<Graph> step_graph(const Model& model, const Weights& weights, std::span<const LayerCache> caches,
+                                  int n_tokens, int n_rows, bool with_logits);
+
+// A batch of sequences without a cache: pictures first, then text. inputs "pixels" [B * tiles, 3, S, S] (if tiles > 0)
+// and "ids" i32 [B, T]; outputs: "logits" [B, P + T, V], P = tiles * tokens_per_tile.
+std::shared_ptr<Graph> sequence_graph(const Model& model, const Weights& weights, int64_t batch, int64_t tiles,
+                                      int64_t n_text);
+
+// The same with targets: input "targets" i32 [B, T] (what follows each text token; -100 = not counted), output "loss".
+std::shared_ptr<Graph> loss_graph(const Model& model, const Weights& weights, int64_t batch, int64_t tiles,
+                                  int64_t n_text);
+
+}  // namespace galago

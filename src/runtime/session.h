@@ -1,0 +1,80 @@
+// One conversation with one model: pictures and text in, text out. Encodes pictures when they are attached, fills the
+// key/value cache in chunks, and decodes token by token through one prepared program.
+//
+// Owned and used by one thread. Checkpoint and executor are shared by any number of sessions.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/executor.h"
+#include "runtime/checkpoint.h"
+#include "runtime/picture.h"
+#include "runtime/sampler.h"
+
+namespace galago {
+
+struct SessionOptions {
+  int n_context = 0;  // places in the cache; 0 = what the model allows, at most 4096
+  int chunk = 512;    // longest piece of prompt run at once
+  DType cache_type = DType::F32;
+};
+
+struct GenerateOptions {
+  int max_new_tokens = 128;
+  SamplingOptions sampling;
+};
+
+struct Timings {  // milliseconds
+  double prepare = 0, encode = 0, prefill = 0, generate = 0;
+  int n_prompt = 0, n_generated = 0, n_picture_tokens = 0;
+};
+
+class Session {
+ public:
+  Session(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Executor> executor,
+          const SessionOptions& options = {});
+  ~Session();
+
+  void attach_image(const Image& image);  // prepared and encoded now; part of the next append()
+  // Runs the prompt made of the attached pictures and this text. Throws InvalidInput if it does not fit the cache.
+  void append(std::string_view text);
+  // Continues until an end token, max_new_tokens or a full cache; on_text gets whole characters and may return false to
+  // stop.
+  std::string generate(const GenerateOptions& options, const std::function<bool(std::string_view)>& on_text = {});
+  void reset();  // forgets the conversation, keeps programs and memory
+
+  std::span<const int32_t> generated_ids() const { return generated_; }
+  const Timings& timings() const { return timings_; }
+  int n_past() const { return n_past_; }
+  int n_context() const { return options_.n_context; }
+  size_t cache_bytes() const;
+
+ private:
+  struct Picture {
+    TileGrid grid;
+    Tensor embeddings;  // [tiles, tokens_per_tile, d]
+  };
+  struct PrefillProgram;
+  void prefill(const std::vector<int32_t>& ids, const std::vector<const float*>& rows);
+  void run_chunk(std::span<const int32_t> ids, std::span<const float* const> rows, bool last);
+  Program& program(int n_tokens, int n_rows, bool with_logits);
+
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  std::shared_ptr<Executor> executor_;
+  SessionOptions options_;
+  std::vector<LayerCache> caches_;
+  std::vector<Picture> pictures_;
+  std::vector<std::unique_ptr<PrefillProgram>> programs_;
+  std::unique_ptr<Program> encoder_;
+  int64_t encoder_tiles_ = 0;
+  std::vector<float> logits_;
+  std::vector<int32_t> generated_;
+  int n_past_ = 0;
+  Timings timings_;
+};
+
+}  // namespace galago

@@ -1,0 +1,24 @@
+// Deterministic tensors for golden tests: values follow from the tensor's name, so no weight file is needed. The rule is in
+// docs/parity.md: FNV-1a of the name seeds SplitMix64; u = top 24 bits / 2^24; r = 2u - 1.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace galago::testing {
+
+double hashed_uniform(std::string_view name, uint64_t index);  // u in [0, 1)
+
+// Matrices: r / sqrt(fan in); 1-D "*.weight": 1 + 0.1 r; other 1-D: 0.1 r; embedding and position tables, class tokens and
+// pictures ("wide"): 0.5 r.
+Tensor hashed_tensor(std::string_view name, const Shape& shape, bool wide);
+
+struct Summary {
+  double sum = 0, sumsq = 0;
+  std::vector<float> first, last;  // four each
+};
+Summary summarise(std::span<const float> values);
+
+}  // namespace galago::testing
