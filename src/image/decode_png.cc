@@ -17,13 +17,7 @@ void on_warning(png_structp, png_const_charp) {}
 
 // Owns one decoder; lives on the stack of decode_png.
 struct PngReader {
-  explicit PngReader(const DecodeJob& job) : job(job) {
-    bool ok = call_c(trap, [this] {
-      png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &trap, on_error, on_warning);
-      if (png) info = png_create_info_struct(png);
-    });
-    if (!ok || !info) fail();
-  }
+  explicit PngReader(const DecodeJob& job) : job(job) {}
   ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
   PngReader(const PngReader&) = delete;
 
@@ -37,6 +31,9 @@ struct PngReader {
 
   void read_header() {
     bool ok = call_c(trap, [this] {
+      png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &trap, on_error, on_warning);
+      if (png) info = png_create_info_struct(png);
+      if (!info) trap.fail("out of memory");
       png_set_read_fn(png, this, read);
       png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);             // check_size() says it better
       png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);  // profiles, texts, times: not needed

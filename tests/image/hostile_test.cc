@@ -11,7 +11,7 @@
 namespace galago {
 namespace {
 
-constexpr DecodeLimits kSmall{.max_pixels = 150'000};  // keeps thousands of attempts fast
+constexpr DecodeLimits kSmall{.max_pixels = 900'000};  // keeps thousands of attempts fast
 
 // True if it decoded; a non-Error exception fails the test by escaping.
 bool decodes(std::string_view bytes, const DecodeLimits& limits = kSmall) {
