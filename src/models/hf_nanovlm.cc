@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "models/config_reader.h"
 #include "models/spec_list.h"
+#include "nn/conv_stem.h"
 #include "nn/vit.h"
 
 namespace galago {
@@ -19,6 +20,7 @@ struct Config {
   int shuffle = 2, max_context = 8192, max_img_size = 0;
   bool resize_to_max_side = false, has_extra_tokens = false;
   std::string prompt_format;  // "question", "chat", "caption"
+  ConvStemConfig stem;        // no channels: one patch matrix, as published
   int tokens_per_tile() const { return vision.n_patches() / (shuffle * shuffle); }
 };
 
@@ -54,6 +56,11 @@ Config read(const Json& json) {
   c.resize_to_max_side = r.boolean("resize_to_max_side_len", false);
   c.has_extra_tokens = r.has("vlm_extra_tokens") && !json["vlm_extra_tokens"].empty();
   c.prompt_format = r.text("prompt_format", r.has("max_img_size") ? "chat" : "question");
+  if (r.text("vit_patch_embed", "conv") == "conv_stem") {
+    if (v.patch_size != 16)
+      throw invalid_input("config of hf-nanovlm: conv_stem needs vit_patch_size 16, not {}", v.patch_size);
+    c.stem = {.patch_size = 16, .channels = {3, 32, 64, 128, 256}, .strides = {2, 2, 2, 2}};
+  }
   int grid = v.image_size / v.patch_size;
   if (v.image_size % v.patch_size != 0 || grid % c.shuffle != 0)
     throw invalid_input(
@@ -122,8 +129,12 @@ class HfNanoVlm final : public Model {
     const VitConfig& v = c_.vision;
     const DecoderConfig& t = c_.text;
     const std::string patches = "vision_encoder.patch_embedding";
-    rows.table("vision.patch_embed.weight", {v.d_model, 3, v.patch_size, v.patch_size}, {patches + ".conv.weight"});
-    rows.bias("vision.patch_embed.bias", v.d_model, {patches + ".conv.bias"});
+    if (c_.stem.channels.empty()) {
+      rows.table("vision.patch_embed.weight", {v.d_model, 3, v.patch_size, v.patch_size}, {patches + ".conv.weight"});
+      rows.bias("vision.patch_embed.bias", v.d_model, {patches + ".conv.bias"});
+    } else {
+      rows.conv_stem("vision.patch_embed", patches, c_.stem, v.d_model);
+    }
     rows.table("vision.pos_embed", {1, v.n_patches(), v.d_model}, {patches + ".position_embedding"});
     for (int i = 0; i < v.n_blocks; ++i) vision_block(rows, i, v);
     rows.layer_norm("vision.norm", v.d_model, "vision_encoder.layer_norm");
@@ -136,8 +147,11 @@ class HfNanoVlm final : public Model {
   }
 
   Value encode_image(const Scope& s, Value pixels) const override {
-    Value x = vit(s / "vision", pixels, c_.vision);  // [N, patches, d_vision]
-    x = pixel_shuffle(s.graph(), x, c_.shuffle);     // [N, tokens, d_vision f^2]
+    Scope vision = s / "vision", embed = vision / "patch_embed";
+    Value x =
+        c_.stem.channels.empty() ? patch_embed(embed, pixels, c_.vision.patch_size) : conv_stem(embed, pixels, c_.stem);
+    x = vit_from_patches(vision, x, c_.vision);   // [N, patches, d_vision]
+    x = pixel_shuffle(s.graph(), x, c_.shuffle);  // [N, tokens, d_vision f^2]
     return (s / "projector").named(linear(s / "projector", x), "out");
   }
 
@@ -251,6 +265,7 @@ Json preset(std::string_view size) {
   if (size == "scenes") {  // the captioner this project trains and ships: 64 patches, 16 visual tokens
     Json config = make_config(128, 16, 256, 768, 8, 4, 2, 256, 640, 8, 4, 4, 2048);
     config["prompt_format"] = "caption";
+    config["vit_patch_embed"] = "conv_stem";
     config["lm_max_position_embeddings"] = 256;
     return config;
   }

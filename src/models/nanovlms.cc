@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "models/config_reader.h"
 #include "models/spec_list.h"
+#include "nn/conv_stem.h"
 #include "nn/vit.h"
 
 namespace galago {
@@ -77,78 +78,30 @@ void block_rows(SpecList& rows, const std::string& name, const std::string& ref,
   rows.linear(name + ".mlp.fc2", width, 4 * width, ref + ".ffn.2", true);
 }
 
-// Channels of the convolutions before the linear layer; none are published, these are ours.
-std::vector<int> conv_channels(const Config& c) {
+// The convolutions in front of the blocks; channels are ours, none are published. Empty for conv16.
+ConvStemConfig conv_options(const Config& c) {
+  int patch = c.vision.patch_size;
   if (c.patch_embed == "conv16") return {};
-  if (c.patch_embed == "two_conv_patch") return {3, 32, 64};
-  if (c.patch_embed == "two_conv_image") return {3, 32, 64, 128, 256, 256};
-  throw invalid_input("config of nanovlms: patch_embed is \"{}\", expected conv16, two_conv_patch or two_conv_image",
-                      c.patch_embed);
-}
-
-int conv_features(const Config& c) {  // values of one patch after the convolutions
-  if (c.patch_embed == "two_conv_image") return 256;
-  return 64 * (c.vision.patch_size / 2) * (c.vision.patch_size / 2);
+  if (c.patch_embed == "two_conv_patch")
+    return {.patch_size = patch, .channels = {3, 32, 64}, .strides = {1, 2}, .each_patch_alone = true};
+  if (c.patch_embed != "two_conv_image")
+    throw invalid_input("config of nanovlms: patch_embed is \"{}\", expected conv16, two_conv_patch or two_conv_image",
+                        c.patch_embed);
+  if (patch != 16) throw invalid_input("config of nanovlms: two_conv_image needs patch_size 16, not {}", patch);
+  return {.patch_size = patch, .channels = {3, 32, 64, 128, 256, 256}, .strides = {1, 2, 2, 2, 2}};
 }
 
 void patch_rows(SpecList& rows, const Config& c) {
   const std::string name = "vision.patch_embed", ref = "vision_encoder.patch_embedding";
   int d = c.vision.d_model, p = c.vision.patch_size;
-  std::vector<int> channels = conv_channels(c);
-  if (channels.empty()) {
-    rows.table(name + ".weight", {d, 3, p, p}, {ref + ".conv.weight"});
-    rows.bias(name + ".bias", d, {ref + ".conv.bias"});
-    return;
-  }
-  for (size_t i = 0; i + 1 < channels.size(); ++i) {
-    rows.table(fmt::format("{}.conv{}.weight", name, i), {channels[i + 1], channels[i], 3, 3},
-               {fmt::format("{}.conv{}.weight", ref, i)});
-    rows.last().init_std = 1 / std::sqrt(9.0f * static_cast<float>(channels[i]));
-    rows.bias(fmt::format("{}.conv{}.bias", name, i), channels[i + 1], {fmt::format("{}.conv{}.bias", ref, i)});
-  }
-  rows.layer_norm(name + ".norm", conv_features(c), ref + ".norm");
-  rows.linear(name + ".fc", d, conv_features(c), ref + ".fc", true);
-}
-
-// One 3x3 convolution with ReLU; the first keeps the size, the others halve it.
-Value conv_relu(const Scope& s, Value x, int index) {
-  Graph& g = s.graph();
-  std::string name = fmt::format("conv{}", index);
-  ConvAttrs attrs{.stride = index == 0 ? 1 : 2, .padding = 1};
-  return unary(g, conv2d(g, x, s.weight(name + ".weight"), s.weight(name + ".bias"), attrs), UnaryKind::Relu);
-}
-
-// [N, 3, S, S] -> [N * patches, 3, p, p], rows first.
-Value cut_patches(Graph& g, Value pixels, const Config& c) {
-  int64_t n = g.shape(pixels)[0], grid = c.grid(), p = c.vision.patch_size;
-  Value x = reshape(g, pixels, {n, 3, grid, p, grid, p});
-  x = permute(g, x, {0, 2, 4, 1, 3, 5});
-  return reshape(g, x, {n * grid * grid, 3, p, p});
-}
-
-Value embed_by_convolutions(const Scope& s, Value pixels, const Config& c) {
-  Graph& g = s.graph();
-  int64_t n = g.shape(pixels)[0];
-  bool whole_image = c.patch_embed == "two_conv_image";
-  Value x = whole_image ? pixels : cut_patches(g, pixels, c);
-  for (int i = 0; i + 1 < static_cast<int>(conv_channels(c).size()); ++i) x = conv_relu(s, x, i);
-  if (whole_image) {
-    x = reshape(g, x, {n, conv_features(c), c.vision.n_patches()});
-    x = permute(g, x, {0, 2, 1});
-  }
-  x = reshape(g, x, {n, c.vision.n_patches(), conv_features(c)});
-  x = unary(g, layer_norm(s / "norm", x, kEps), UnaryKind::Relu);
-  return linear(s / "fc", x);
+  if (c.patch_embed != "conv16") return rows.conv_stem(name, ref, conv_options(c), d);
+  rows.table(name + ".weight", {d, 3, p, p}, {ref + ".conv.weight"});
+  rows.bias(name + ".bias", d, {ref + ".conv.bias"});
 }
 
 class NanoVlms final : public Model {
  public:
-  explicit NanoVlms(const Json& json) : json_(json), c_(read(json)) {
-    conv_channels(c_);
-    bool whole = c_.patch_embed == "two_conv_image";
-    if (whole && (c_.vision.patch_size != 16 || c_.vision.image_size % 16 != 0))
-      throw invalid_input("config of nanovlms: two_conv_image halves the picture four times and needs patch_size 16");
-  }
+  explicit NanoVlms(const Json& json) : json_(json), c_(read(json)) { conv_options(c_); }
 
   std::string_view family() const override { return "nanovlms"; }
   const Json& config() const override { return json_; }
@@ -190,8 +143,9 @@ class NanoVlms final : public Model {
   Value encode_image(const Scope& s, Value pixels) const override {
     Graph& g = s.graph();
     Scope vision = s / "vision";
-    Value patches = c_.patch_embed == "conv16" ? patch_embed(vision / "patch_embed", pixels, c_.vision.patch_size)
-                                               : embed_by_convolutions(vision / "patch_embed", pixels, c_);
+    Scope embed = vision / "patch_embed";
+    Value patches = c_.patch_embed == "conv16" ? patch_embed(embed, pixels, c_.vision.patch_size)
+                                               : conv_stem(embed, pixels, conv_options(c_));
     Value x = vit_from_patches(vision, patches, c_.vision);  // [N, 1, D]
     x = unary(g, linear(s / "projector" / "fc1", x), UnaryKind::GeluErf);
     if (c_.projector == "seemore") x = linear(s / "projector" / "fc2", x);

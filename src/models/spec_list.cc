@@ -1,5 +1,7 @@
 #include "models/spec_list.h"
 
+#include <cmath>
+
 namespace galago {
 
 void SpecList::matrix(std::string name, int64_t rows, int64_t cols, std::vector<std::string> parts) {
@@ -30,6 +32,17 @@ void SpecList::layer_norm(const std::string& name, int64_t n, const std::string&
 void SpecList::linear(const std::string& name, int64_t rows, int64_t cols, const std::string& part, bool with_bias) {
   matrix(name + ".weight", rows, cols, {part + ".weight"});
   if (with_bias) bias(name + ".bias", rows, {part + ".bias"});
+}
+
+void SpecList::conv_stem(const std::string& name, const std::string& part, const ConvStemConfig& c, int64_t d) {
+  for (size_t i = 0; i + 1 < c.channels.size(); ++i) {
+    std::string conv = fmt::format(".conv{}", i);
+    table(name + conv + ".weight", {c.channels[i + 1], c.channels[i], 3, 3}, {part + conv + ".weight"});
+    last().init_std = std::sqrt(2.0f / (9.0f * static_cast<float>(c.channels[i])));  // He et al. 2015, for ReLU
+    bias(name + conv + ".bias", c.channels[i + 1], {part + conv + ".bias"});
+  }
+  layer_norm(name + ".norm", c.features(), part + ".norm");
+  linear(name + ".fc", d, c.features(), part + ".fc", true);
 }
 
 }  // namespace galago

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "models/model.h"
+#include "nn/conv_stem.h"
 
 namespace galago {
 
@@ -23,6 +24,8 @@ class SpecList {
   void layer_norm(const std::string& name, int64_t n, const std::string& part);
   // weight and bias of a linear layer.
   void linear(const std::string& name, int64_t rows, int64_t cols, const std::string& part, bool with_bias);
+  // The weights of nn/conv_stem.h, ending in `d` channels.
+  void conv_stem(const std::string& name, const std::string& part, const ConvStemConfig& c, int64_t d);
 
   WeightSpec& last() { return rows_.back(); }
   std::vector<WeightSpec> take() { return std::move(rows_); }
