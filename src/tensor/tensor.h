@@ -74,7 +74,8 @@ class Tensor {
 };
 
 size_t row_bytes(DType dtype, int64_t values);  // CHECKs that values is a whole number of blocks
-Tensor to_f32(const Tensor& tensor);            // decodes; returns the same storage if it is F32 already
+// Decodes; returns the same storage if it is F32 already. Throws InvalidInput for integers.
+Tensor to_f32(const Tensor& tensor);
 // Encodes rows into another format. Throws InvalidInput if the row length is not a multiple of the block.
 Tensor encode(const Tensor& f32, DType dtype);
 
