@@ -9,13 +9,13 @@
 namespace galago {
 namespace {
 
-constexpr ByteLevelRule kGpt2{Split::Gpt2, false, false};
-constexpr ByteLevelRule kNeoX{Split::Gpt2, true, false};  // the GPT-NeoX vocabulary (Pythia, MPT, OLMo) is NFC
-constexpr ByteLevelRule kDigits{Split::DigitsGpt2, false, false};
-constexpr ByteLevelRule kQwen2{Split::Qwen2, false, false};
-constexpr ByteLevelRule kQwen2Nfc{Split::Qwen2, true, false};
-constexpr ByteLevelRule kLlama3{Split::Llama3, false, true};
-constexpr ByteLevelRule kLlama3Merges{Split::Llama3, false, false};
+constexpr ByteLevelRule kGpt2{WordSplit::Gpt2, false, false};
+constexpr ByteLevelRule kNeoX{WordSplit::Gpt2, true, false};  // the GPT-NeoX vocabulary (Pythia, MPT, OLMo) is NFC
+constexpr ByteLevelRule kDigits{WordSplit::DigitsGpt2, false, false};
+constexpr ByteLevelRule kQwen2{WordSplit::Qwen2, false, false};
+constexpr ByteLevelRule kQwen2Nfc{WordSplit::Qwen2, true, false};
+constexpr ByteLevelRule kLlama3{WordSplit::Llama3, false, true};
+constexpr ByteLevelRule kLlama3Merges{WordSplit::Llama3, false, false};
 
 // The first name of a rule is the one that is written.
 constexpr PreName kPreNames[] = {
@@ -64,7 +64,7 @@ constexpr PreName kPreNames[] = {
 
 constexpr std::string_view kGuesses[] = {"smollm", "gpt-2", "qwen2", "llama-bpe"};  // strictest first within a family
 
-bool keeps_whole(Split split, std::string_view bytes) { return word_end(split, bytes, 0) == bytes.size(); }
+bool keeps_whole(WordSplit split, std::string_view bytes) { return word_end(split, bytes, 0) == bytes.size(); }
 
 }  // namespace
 

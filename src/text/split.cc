@@ -97,42 +97,42 @@ size_t llama3_word_end(std::string_view text, size_t at, int max_digits) {
 }
 
 struct Pattern {
-  Split split;
+  WordSplit split;
   std::string_view text;
 };
 
 constexpr Pattern kPatterns[] = {
-    {Split::DigitsGpt2, R"(\p{N})"},
-    {Split::Gpt2, R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
-    {Split::Gpt2, R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))"},
-    {Split::Gpt2, R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
-    {Split::Qwen2,
+    {WordSplit::DigitsGpt2, R"(\p{N})"},
+    {WordSplit::Gpt2, R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
+    {WordSplit::Gpt2, R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))"},
+    {WordSplit::Gpt2, R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
+    {WordSplit::Qwen2,
      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
-    {Split::Llama3,
+    {WordSplit::Llama3,
      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
 };
 
 }  // namespace
 
-size_t word_end(Split split, std::string_view text, size_t at) {
+size_t word_end(WordSplit split, std::string_view text, size_t at) {
   switch (split) {
-    case Split::DigitsGpt2:
+    case WordSplit::DigitsGpt2:
       return gpt2_word_end(text, at, true);
-    case Split::Gpt2:
+    case WordSplit::Gpt2:
       return gpt2_word_end(text, at, false);
-    case Split::Qwen2:
+    case WordSplit::Qwen2:
       return llama3_word_end(text, at, 1);
-    case Split::Llama3:
+    case WordSplit::Llama3:
       return llama3_word_end(text, at, 3);
   }
   return text.size();
 }
 
-std::string_view split_pattern(Split split) {
+std::string_view split_pattern(WordSplit split) {
   return std::find_if(std::begin(kPatterns), std::end(kPatterns), [&](auto& p) { return p.split == split; })->text;
 }
 
-std::optional<Split> split_from_pattern(std::string_view pattern) {
+std::optional<WordSplit> split_from_pattern(std::string_view pattern) {
   for (const Pattern& p : kPatterns) {
     if (p.text == pattern) return p.split;
   }

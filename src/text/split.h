@@ -9,7 +9,7 @@
 
 namespace galago {
 
-enum class Split : uint8_t {
+enum class WordSplit : uint8_t {
   DigitsGpt2,  // every numeric character alone, then Gpt2 on the pieces between (StarCoder, SmolLM)
   Gpt2,
   Qwen2,   // Llama3 with every numeric character alone
@@ -17,10 +17,10 @@ enum class Split : uint8_t {
 };
 
 // End of the word that begins at `at` (at < text.size()); always greater than `at`.
-size_t word_end(Split split, std::string_view text, size_t at);
+size_t word_end(WordSplit split, std::string_view text, size_t at);
 
 // The pattern as Hugging Face files write it, and back; nullopt for a pattern that is not one of these.
-std::string_view split_pattern(Split split);  // DigitsGpt2 gives \p{N}, its first stage
-std::optional<Split> split_from_pattern(std::string_view pattern);
+std::string_view split_pattern(WordSplit split);  // DigitsGpt2 gives \p{N}, its first stage
+std::optional<WordSplit> split_from_pattern(std::string_view pattern);
 
 }  // namespace galago

@@ -26,7 +26,7 @@ struct EncodeOptions {
 
 // What a byte-level vocabulary does besides merging. GGUF has one name for the three (`tokenizer.ggml.pre`).
 struct ByteLevelRule {
-  Split split = Split::Gpt2;
+  WordSplit split = WordSplit::Gpt2;
   bool nfc = false;
   bool ignore_merges = false;  // a word that is a token is that token, whatever the merges say
   bool operator==(const ByteLevelRule&) const = default;

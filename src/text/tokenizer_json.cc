@@ -63,13 +63,13 @@ bool read_nfc(const Place& root) {
 }
 
 // One expression of the pre-tokenizer: its split, or nullopt for bytes only.
-std::optional<Split> read_split_stage(const Place& stage) {
+std::optional<WordSplit> read_split_stage(const Place& stage) {
   std::string type = stage.string("type");
   if (type == "ByteLevel") {
     if (stage.flag("add_prefix_space")) throw unsupported("{}: add_prefix_space is not supported", stage.name);
-    return stage.flag("use_regex", true) ? std::optional(Split::Gpt2) : std::nullopt;
+    return stage.flag("use_regex", true) ? std::optional(WordSplit::Gpt2) : std::nullopt;
   }
-  if (type == "Digits" && stage.flag("individual_digits")) return Split::DigitsGpt2;
+  if (type == "Digits" && stage.flag("individual_digits")) return WordSplit::DigitsGpt2;
   if (type == "Split") {
     std::string behavior = stage.string("behavior"), pattern = stage.at("pattern").string("Regex");
     bool isolates = stage.flag("invert") ? behavior == "Removed" : behavior == "Isolated";
@@ -83,21 +83,21 @@ std::optional<Split> read_split_stage(const Place& stage) {
   throw unsupported("{}: the pre-tokenizer \"{}\" is not supported", stage.name, type);
 }
 
-Split read_split(const Place& root) {
+WordSplit read_split(const Place& root) {
   if (!root.member("pre_tokenizer"))
     throw unsupported("{}: BPE without a ByteLevel pre-tokenizer is not supported", root.name);
   Place top = root.at("pre_tokenizer");
   std::vector<Place> stages = {top};
   if (top.string("type") == "Sequence") stages = top.list("pretokenizers");
   bool has_bytes = false;
-  std::vector<Split> splits;
+  std::vector<WordSplit> splits;
   for (const Place& stage : stages) {
     if (auto split = read_split_stage(stage)) splits.push_back(*split);
     has_bytes = has_bytes || stage.string("type") == "ByteLevel";
   }
-  bool digits_first = splits.size() == 2 && splits[0] == Split::DigitsGpt2 && splits[1] == Split::Gpt2;
-  if (has_bytes && digits_first) return Split::DigitsGpt2;
-  if (has_bytes && splits.size() == 1 && splits[0] != Split::DigitsGpt2) return splits[0];
+  bool digits_first = splits.size() == 2 && splits[0] == WordSplit::DigitsGpt2 && splits[1] == WordSplit::Gpt2;
+  if (has_bytes && digits_first) return WordSplit::DigitsGpt2;
+  if (has_bytes && splits.size() == 1 && splits[0] != WordSplit::DigitsGpt2) return splits[0];
   throw unsupported("{}: this sequence of pre-tokenizers is not supported; expected a split, then ByteLevel", top.name);
 }
 
@@ -204,19 +204,19 @@ void guess(std::optional<int32_t>& id, const TokenizerParts& parts, const std::a
   }
 }
 
-nlohmann::ordered_json split_stages(Split split) {
+nlohmann::ordered_json split_stages(WordSplit split) {
   using Ordered = nlohmann::ordered_json;
   auto bytes = [](bool use_regex) {
     return Ordered{
         {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
   };
-  if (split == Split::Gpt2) return bytes(true);
+  if (split == WordSplit::Gpt2) return bytes(true);
   Ordered first = {{"type", "Digits"}, {"individual_digits", true}};
-  if (split != Split::DigitsGpt2) {
+  if (split != WordSplit::DigitsGpt2) {
     first = {
         {"type", "Split"}, {"pattern", {{"Regex", split_pattern(split)}}}, {"behavior", "Isolated"}, {"invert", false}};
   }
-  return {{"type", "Sequence"}, {"pretokenizers", Ordered::array({first, bytes(split == Split::DigitsGpt2)})}};
+  return {{"type", "Sequence"}, {"pretokenizers", Ordered::array({first, bytes(split == WordSplit::DigitsGpt2)})}};
 }
 
 nlohmann::ordered_json added_json(const std::vector<AddedToken>& added) {

@@ -26,7 +26,7 @@ Tokenizer small_tokenizer(ByteLevelRule rule = {}) {
 
 TEST(Tokenizer, DecodesWhatItEncodedWhateverTheBytes) {
   Rng rng(1);
-  for (Split split : {Split::Gpt2, Split::DigitsGpt2, Split::Qwen2, Split::Llama3}) {
+  for (WordSplit split : {WordSplit::Gpt2, WordSplit::DigitsGpt2, WordSplit::Qwen2, WordSplit::Llama3}) {
     Tokenizer tokenizer = small_tokenizer({split});
     for (int round = 0; round < 300; ++round) {
       std::string text = rng.chance(0.5) ? random_text(rng, 60) : random_bytes(rng, 60);
