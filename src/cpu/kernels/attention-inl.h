@@ -1,0 +1,264 @@
+// Attention by tiles of 64 keys with an online softmax (Milakov and Gimelshein 2018; Dao et al., FlashAttention, 2022):
+// per row the largest score m, the sum l of exp(score - m) and the weighted sum of values; a new tile with a larger m
+// rescales both by exp(m_old - m_new). Two arrangements:
+//   many rows   lanes are rows (16 a panel): scores^T = k q^T and sums^T += v^T p^T, so that keys and values are read
+//   where
+//               they lie, one number at a time, and softmax never adds across lanes. Rows are (query, head) pairs of
+//               all query heads that share this key/value head.
+//   few rows    (decoding) lanes are channels: a dot product a key, then weighted rows of v.
+#pragma once
+
+namespace galago::cpu::GALAGO_ISA {
+namespace {
+
+constexpr float kMinusInfinity = -__builtin_inff();
+constexpr int64_t kFewRows = 6;  // fewer rows waste more lanes of a panel than the dot products cost
+
+struct KeyTile {
+  int64_t begin, n;
+  const float *k, *v;  // key i of the tile begins at k + i * k_stride
+  int64_t k_stride, v_stride;
+};
+
+GALAGO_INLINE void halves_to_floats(const uint16_t* x, float* y, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(y + i, load_f16(x + i));
+  if (i == n) return;
+  uint16_t tail[kLanes] = {};
+  for (int64_t j = i; j < n; ++j) tail[j - i] = x[j];
+  store_part(y + i, load_f16(tail), static_cast<int>(n - i));
+}
+
+// `count` vectors of n values as f32: in place, or F16 ones widened into `room`, where the stride becomes n.
+const float* tile_floats(const void* x, bool half, int64_t begin, int64_t count, int64_t n, int64_t& stride,
+                         float* room) {
+  if (!half) return static_cast<const float*>(x) + begin * stride;
+  for (int64_t i = 0; i < count; ++i)
+    halves_to_floats(static_cast<const uint16_t*>(x) + (begin + i) * stride, room + i * n, n);
+  stride = n;
+  return room;
+}
+
+KeyTile key_tile(const AttentionCall& c, int64_t begin, int64_t n, float* k, float* v) {
+  KeyTile tile{begin, n, nullptr, nullptr, c.k_stride, c.v_stride};
+  tile.k = tile_floats(c.k, c.half_k, begin, n, c.d, tile.k_stride, k);
+  tile.v = tile_floats(c.v, c.half_v, begin, n, c.dv, tile.v_stride, v);
+  return tile;
+}
+
+// Keys that some query sees.
+GALAGO_INLINE int64_t first_key(const AttentionCall& c) { return c.first > 0 ? c.first : 0; }
+GALAGO_INLINE int64_t end_key(const AttentionCall& c) { return c.last + c.last_slope * (c.queries - 1) + 1; }
+GALAGO_INLINE int64_t tile_keys(int64_t begin, int64_t end) { return end - begin < kKeyTile ? end - begin : kKeyTile; }
+
+// exp(x - shift) must be 0, not NaN, where everything is forbidden.
+GALAGO_INLINE F32 finite_shift(F32 most) { return select(most < set(-__FLT_MAX__), zero(), most); }
+
+// ---- many rows
+// ---------------------------------------------------------------------------------------------------------
+
+struct RowPanels {
+  int64_t rows, padded;                // padded to whole panels
+  float* q;                            // panels [d][16], times scale
+  float* scores;                       // [keys of a tile][padded]
+  float* sums;                         // [dv][padded]
+  float *most, *total, *first, *last;  // [padded]
+  float *k, *v;                        // a tile of F16 keys and values as f32
+};
+
+RowPanels row_panels(const AttentionCall& c) {
+  RowPanels s;
+  s.rows = c.queries * c.heads;
+  s.padded = (s.rows + kPanelRows - 1) / kPanelRows * kPanelRows;
+  s.q = c.scratch;
+  s.scores = s.q + s.padded * c.d;
+  s.sums = s.scores + s.padded * kKeyTile;
+  s.most = s.sums + s.padded * c.dv;
+  s.total = s.most + s.padded;
+  s.first = s.total + s.padded;
+  s.last = s.first + s.padded;
+  s.k = s.last + s.padded;
+  s.v = s.k + kKeyTile * c.d;
+  return s;
+}
+
+void start_rows(const AttentionCall& c, const RowPanels& s) {
+  for (int64_t r = 0; r < s.padded; ++r) {
+    const bool real = r < s.rows;
+    const int64_t query = real ? r / c.heads : 0;
+    float* panel = s.q + r / kPanelRows * kPanelRows * c.d + r % kPanelRows;
+    const float* q = c.q + query * c.q_stride + r % c.heads * c.d;
+    for (int64_t i = 0; i < c.d; ++i) panel[i * kPanelRows] = real ? q[i] * c.scale : 0;
+    s.most[r] = kMinusInfinity;
+    s.total[r] = 0;
+    s.first[r] = static_cast<float>(c.first + c.first_slope * query);
+    s.last[r] = static_cast<float>(c.last + c.last_slope * query);
+  }
+  for (int64_t i = 0; i < s.padded * c.dv; ++i) s.sums[i] = 0;
+}
+
+void score_tile(const AttentionCall& c, const RowPanels& s, const KeyTile& tile) {
+  GemmCall product{.x = tile.k,
+                   .x_stride = tile.k_stride,
+                   .x_step = 1,
+                   .rows = tile.n,
+                   .k = c.d,
+                   .panels = s.q,
+                   .panel_stride = c.d * kPanelRows,
+                   .n = s.padded,
+                   .y = s.scores,
+                   .y_stride = s.padded};
+  gemm_kind<PanelKind::F32>(product);
+  if (!c.mask) return;
+  for (int64_t r = 0; r < s.rows; ++r) {
+    const float* mask = c.mask + r / c.heads * c.mask_stride + tile.begin;
+    for (int64_t i = 0; i < tile.n; ++i) s.scores[i * s.padded + r] += mask[i];
+  }
+}
+
+// Scores of one vector of rows to probabilities; the rows' sums and totals to the new largest score.
+GALAGO_INLINE void softmax_lanes(const AttentionCall& c, const RowPanels& s, const KeyTile& tile, int64_t row) {
+  const F32 first = load(s.first + row), last = load(s.last + row), before = load(s.most + row);
+  F32 most = before;
+  for (int64_t i = 0; i < tile.n; ++i) {
+    float* place = s.scores + i * s.padded + row;
+    const F32 key = set(static_cast<float>(tile.begin + i)), forbidden = set(kMinusInfinity);
+    const F32 score = select(last < key, forbidden, select(key < first, forbidden, load(place)));
+    store(place, score);
+    most = max(score, most);
+  }
+  const F32 shift = finite_shift(most), shrink = exp(before - shift);
+  F32 sum = zero();
+  for (int64_t i = 0; i < tile.n; ++i) {
+    float* place = s.scores + i * s.padded + row;
+    const F32 p = exp(load(place) - shift);
+    store(place, p);
+    sum = sum + p;
+  }
+  store(s.most + row, most);
+  store(s.total + row, fma(load(s.total + row), shrink, sum));
+  for (int64_t j = 0; j < c.dv; ++j) {
+    float* place = s.sums + j * s.padded + row;
+    store(place, load(place) * shrink);
+  }
+}
+
+void add_values(const AttentionCall& c, const RowPanels& s, const KeyTile& tile) {
+  GemmCall product{.x = tile.v,
+                   .x_stride = 1,
+                   .x_step = tile.v_stride,
+                   .rows = c.dv,
+                   .k = tile.n,
+                   .panels = s.scores,
+                   .panel_stride = kPanelRows,
+                   .step_stride = s.padded,
+                   .n = s.padded,
+                   .y = s.sums,
+                   .y_stride = s.padded,
+                   .accumulate = true};
+  gemm_kind<PanelKind::F32>(product);
+}
+
+void finish_rows(const AttentionCall& c, const RowPanels& s) {
+  for (int64_t r = 0; r < s.rows; ++r) {
+    float* y = c.y + r / c.heads * c.y_stride + r % c.heads * c.dv;
+    const float inverse = s.total[r] == 0 ? 0 : 1 / s.total[r];  // no key seen: 0
+    for (int64_t j = 0; j < c.dv; ++j) y[j] = s.sums[j * s.padded + r] * inverse;
+  }
+}
+
+void attend_many(const AttentionCall& c) {
+  const RowPanels s = row_panels(c);
+  start_rows(c, s);
+  for (int64_t begin = first_key(c); begin < end_key(c); begin += kKeyTile) {
+    const KeyTile tile = key_tile(c, begin, tile_keys(begin, end_key(c)), s.k, s.v);
+    score_tile(c, s, tile);
+    for (int64_t row = 0; row < s.padded; row += kLanes) softmax_lanes(c, s, tile, row);
+    add_values(c, s, tile);
+  }
+  finish_rows(c, s);
+}
+
+// ---- few rows
+// ----------------------------------------------------------------------------------------------------------
+
+struct OneRow {
+  const float* q;
+  const float* mask;  // of key 0, or null
+  int64_t first, last;
+  float *scores, *y;  // y: sums until the end
+  float most = kMinusInfinity, total = 0;
+};
+
+GALAGO_INLINE float dot_product(const float* a, const float* b, int64_t n) {
+  return sum_of(
+      n, [=](int64_t i, auto place) __attribute__((always_inline)) { return get(a + i, place) * get(b + i, place); });
+}
+
+// y = y * shrink + sum_i p[i] v[i], a few vectors of channels at a time in registers.
+template <int kVectors>
+GALAGO_INLINE int64_t add_rows(const KeyTile& tile, const float* p, float shrink, float* y, int64_t j, int64_t end) {
+  for (; j + kVectors * kLanes <= end; j += kVectors * kLanes) {
+    F32 sums[kVectors];
+    GALAGO_UNROLL for (int x = 0; x < kVectors; ++x) sums[x] = load(y + j + x * kLanes) * set(shrink);
+    const float* v = tile.v + j;
+    for (int64_t i = 0; i < tile.n; ++i, v += tile.v_stride)
+      GALAGO_UNROLL for (int x = 0; x < kVectors; ++x) sums[x] = fma(set(p[i]), load(v + x * kLanes), sums[x]);
+    GALAGO_UNROLL for (int x = 0; x < kVectors; ++x) store(y + j + x * kLanes, sums[x]);
+  }
+  return j;
+}
+
+void attend_tile(const AttentionCall& c, OneRow& row, const KeyTile& tile) {
+  float most = row.most;
+  for (int64_t i = 0; i < tile.n; ++i) {
+    const int64_t key = tile.begin + i;
+    float score = kMinusInfinity;
+    if (key >= row.first && key <= row.last)
+      score = c.scale * dot_product(row.q, tile.k + i * tile.k_stride, c.d) + (row.mask ? row.mask[key] : 0);
+    row.scores[i] = score;
+    most = score > most ? score : most;
+  }
+  const float shift = most == kMinusInfinity ? 0 : most;
+  float lanes[kLanes];
+  store(lanes, exp(set(row.most - shift)));
+  const float shrink = lanes[0];
+  row.total = row.total * shrink + k_exp_sum(row.scores, shift, row.scores, tile.n);
+  row.most = most;
+  int64_t j = add_rows<4>(tile, row.scores, shrink, row.y, 0, c.dv);
+  j = add_rows<1>(tile, row.scores, shrink, row.y, j, c.dv);
+  for (; j < c.dv; ++j) {
+    float sum = row.y[j] * shrink;
+    for (int64_t i = 0; i < tile.n; ++i) sum += row.scores[i] * tile.v[i * tile.v_stride + j];
+    row.y[j] = sum;
+  }
+}
+
+void attend_few(const AttentionCall& c) {
+  OneRow rows[kFewRows];
+  int64_t n = 0;
+  for (int64_t query = 0; query < c.queries; ++query)
+    for (int64_t head = 0; head < c.heads; ++head, ++n) {
+      rows[n] = {c.q + query * c.q_stride + head * c.d,
+                 c.mask ? c.mask + query * c.mask_stride : nullptr,
+                 c.first + c.first_slope * query,
+                 c.last + c.last_slope * query,
+                 c.scratch + n * kKeyTile,
+                 c.y + query * c.y_stride + head * c.dv};
+      for (int64_t j = 0; j < c.dv; ++j) rows[n].y[j] = 0;
+    }
+  float* k = c.scratch + kFewRows * kKeyTile;
+  for (int64_t begin = first_key(c); begin < end_key(c); begin += kKeyTile) {
+    const KeyTile tile = key_tile(c, begin, tile_keys(begin, end_key(c)), k, k + kKeyTile * c.d);
+    for (int64_t r = 0; r < n; ++r) attend_tile(c, rows[r], tile);
+  }
+  for (int64_t r = 0; r < n; ++r) {
+    const float inverse = rows[r].total == 0 ? 0 : 1 / rows[r].total;
+    for (int64_t j = 0; j < c.dv; ++j) rows[r].y[j] *= inverse;
+  }
+}
+
+void k_attention(const AttentionCall& c) { c.queries* c.heads < kFewRows ? attend_few(c) : attend_many(c); }
+
+}  // namespace
+}  // namespace galago::cpu::GALAGO_ISA

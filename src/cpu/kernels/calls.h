@@ -1,0 +1,111 @@
+// Arguments of the larger kernels, and the packed layouts they read. All sizes in elements unless they say bytes.
+//
+// Panels. A matrix w [n, k] is stored as ceil(n / 16) panels of 16 rows; rows past n are zero. Inside a panel k runs
+// slowest, so that one step of k is 16 values side by side: a vector on AVX-512, two on AVX2, four on NEON.
+//   F32, F16, BF16   k steps of 16 values                                          (64 or 32 bytes a step)
+// The integer layouts take 32 values of k together, a block. Byte 4 r + x of 64-byte vector j is row r, k = 4 j + x; a
+// vector of nibbles has k = 4 j + x in the low and k = 16 + 4 j + x in the high halves. This order is what vpdpbusd,
+// vpmaddubsw and sdot want, and it is the same for all of them.
+//   Byte128   Q8_0: f16 d[16]; 8 vectors of q + 128                                (544 bytes a block)
+//   Nibble8   Q4_0: f16 d[16]; 4 vectors of nibbles, q + 8                         (288 bytes a block)
+//   Nibble256 Q4_K: f16 d[16]; f16 dmin[16]; then 8 blocks of                      (2368 bytes, 256 values of k)
+//             u8 scale[16]; u8 min[16]; 4 vectors of nibbles:  w = d scale q - dmin min
+//   Byte6     every other block format: f32 scale[2][16]; f32 min[2][16]; 8 vectors of q, at most 6 bits:
+//             w = scale q - min, one scale and minimum for each half of the block  (768 bytes a block)
+#pragma once
+
+#include <cstdint>
+
+namespace galago::cpu {
+
+constexpr int kPanelRows = 16;    // rows of w in a panel
+constexpr int kActTile = 16;      // rows of quantized activations stored together
+constexpr int kBlockValues = 32;  // values of k in a block of integers
+
+enum class PanelKind : uint8_t { F32, F16, BF16, Byte128, Nibble8, Nibble256, Byte6 };
+
+// y[t, j] = sum_k x[t, k] w[j, k] + bias[j], or added to what y holds.
+// Step k of panel p begins at panels + p * panel_stride + k * step_stride: k * 16 and 16 for packed weights.
+struct GemmCall {
+  const float* x;
+  int64_t x_stride, x_step;  // from row to row, from k to k
+  int64_t rows;
+  int64_t k;
+  PanelKind kind = PanelKind::F32;  // F32, F16 or BF16
+  const void* panels;               // the first is that of column 0
+  int64_t panel_stride, step_stride = kPanelRows;
+  int64_t n;  // columns of y
+  float* y;
+  int64_t y_stride;
+  const float* bias = nullptr;  // [n]
+  bool accumulate = false;
+};
+
+// One block of 32 activations x: x ~ scale q.
+struct ActBlock {
+  float scale;
+  int32_t sum;              // of the 32 q
+  float low_sum, high_sum;  // scale * sum of the first and the last 16 q
+};
+
+// Quantized rows come in tiles of 16. Tile i holds rows 16 i .. 16 i + width - 1 (width 16, less in the last tile) as
+// q [k / 32][width][32] at 16 i k, and their ActBlocks [k / 32][width] at 16 i k / 32.
+struct QuantizeCall {
+  const float* x;
+  int64_t x_stride;
+  int64_t rows;  // from the first row of a tile
+  int64_t k;     // a multiple of 32
+  int8_t* q;
+  ActBlock* blocks;
+};
+
+// y[t, j] = sum_k x[t, k] w[j, k] + bias[j], x as QuantizeCall leaves it.
+struct Int8GemmCall {
+  const int8_t* q;
+  const ActBlock* blocks;
+  int64_t rows;
+  int64_t k;
+  PanelKind kind;
+  const uint8_t* panels;
+  int64_t panel_bytes;
+  int64_t n;
+  float* y;
+  int64_t y_stride;
+  const float* bias;
+};
+
+// Attention of `queries` x `heads` rows that share one key/value head; see attention-inl.h.
+struct AttentionCall {
+  const float* q;  // row (query i, head h) begins at i * q_stride + h * d
+  int64_t q_stride;
+  const void *k, *v;  // key s begins at s * k_stride
+  int64_t k_stride, v_stride;
+  bool half_k, half_v;  // F16, else F32
+  int64_t queries, heads, d, dv;
+  // Query i sees keys first + i first_slope .. last + i last_slope, and none below 0.
+  int64_t first, last, first_slope, last_slope;
+  const float* mask;  // mask[i * mask_stride + s] is added to the scores; or null
+  int64_t mask_stride;
+  float scale;
+  float* y;  // row (query i, head h) begins at i * y_stride + h * dv
+  int64_t y_stride;
+  float* scratch;  // attention_scratch(queries * heads, d, dv) floats
+};
+constexpr int64_t kKeyTile = 64;
+constexpr int64_t attention_scratch(int64_t rows, int64_t d, int64_t dv) {
+  return (rows + kPanelRows) * (d + dv + kKeyTile + 4) + kKeyTile * (d + dv);
+}
+
+// Mamba's scan of up to 16 channels that share b and c; see scan-inl.h.
+struct ScanCall {
+  const float *u, *delta;  // channel i begins at i * length
+  const float* a;          // [channels, n]
+  const float *b, *c;      // [n, length]
+  const float* skip;       // [channels]
+  float* y;                // as u
+  int64_t channels, n, length;
+  float* scratch;  // scan_scratch(n) floats
+};
+constexpr int64_t scan_scratch(int64_t n) { return 2 * kPanelRows * n; }
+
+}  // namespace galago::cpu

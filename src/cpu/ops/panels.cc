@@ -1,0 +1,324 @@
+#include "cpu/ops/panels.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "base/error.h"
+#include "tensor/formats/block256.h"
+#include "tensor/formats/block32.h"
+
+namespace galago::cpu {
+namespace {
+
+constexpr int64_t kRows = kPanelRows;
+
+// ---- packing: each function puts one row of a format in its place (row r of 16) of a zeroed panel
+// --------------------------
+
+template <class T>
+void put_values(const T* row, int64_t k, int r, std::byte* panel) {
+  T* out = reinterpret_cast<T*>(panel) + r;
+  for (int64_t i = 0; i < k; ++i) out[i * kRows] = row[i];
+}
+
+void put_u16(std::byte* out, int r, const uint8_t* bytes) { std::memcpy(out + 2 * r, bytes, 2); }
+
+// codes[i] is the code of value i of a block of 32, as bytes.
+template <class Code>
+void put_bytes(uint8_t* vectors, int r, Code code) {
+  for (int i = 0; i < kBlockValues; ++i) vectors[64 * (i / 4) + 4 * r + i % 4] = static_cast<uint8_t>(code(i));
+}
+
+template <class Code>
+void put_nibbles(uint8_t* vectors, int r, Code code) {
+  for (int i = 0; i < kBlockValues / 2; ++i)
+    vectors[64 * (i / 4) + 4 * r + i % 4] = static_cast<uint8_t>(code(i) | code(i + 16) << 4);
+}
+
+void put_q8_0(const uint8_t* row, int64_t k, int r, std::byte* panel) {
+  for (int64_t b = 0; b < k / 32; ++b, row += 34, panel += 544) {
+    put_u16(panel, r, row);
+    put_bytes(reinterpret_cast<uint8_t*>(panel) + 32, r, [&](int i) { return row[2 + i] ^ 0x80; });
+  }
+}
+
+void put_q4_0(const uint8_t* row, int64_t k, int r, std::byte* panel) {
+  for (int64_t b = 0; b < k / 32; ++b, row += 18, panel += 288) {
+    put_u16(panel, r, row);
+    put_nibbles(reinterpret_cast<uint8_t*>(panel) + 32, r, [&](int i) { return Block32<4, false>::code(row, 0, i); });
+  }
+}
+
+void put_q4_k(const uint8_t* row, int64_t k, int r, std::byte* panel) {
+  using Block = Block256<4>;
+  for (int64_t g = 0; g < k / 256; ++g, row += Block::kBytes, panel += 2368) {
+    put_u16(panel, r, row);
+    put_u16(panel + 32, r, row + 2);
+    for (int j = 0; j < Block::kSubs; ++j) {
+      uint8_t* block = reinterpret_cast<uint8_t*>(panel) + 64 + 288 * j;
+      auto [scale, minimum] = Block::get_scale(row + Block::kScalesAt, j);
+      block[r] = static_cast<uint8_t>(scale);
+      block[16 + r] = static_cast<uint8_t>(minimum);
+      put_nibbles(block + 32, r, [&](int i) { return Block::code(row, j, i); });
+    }
+  }
+}
+
+// w = scale q - minimum for each half of a block of 32.
+template <class Code>
+void put_byte6(std::byte* block, int r, const float (&scale)[2], const float (&minimum)[2], Code code) {
+  float* floats = reinterpret_cast<float*>(block);
+  for (int half = 0; half < 2; ++half) {
+    floats[16 * half + r] = scale[half];
+    floats[32 + 16 * half + r] = minimum[half];
+  }
+  put_bytes(reinterpret_cast<uint8_t*>(floats + 64), r, code);
+}
+
+template <int kBits, bool kHasMin>
+void put_block32(const uint8_t* row, int64_t k, int r, std::byte* panel) {
+  using Block = Block32<kBits, kHasMin>;
+  for (int64_t b = 0; b < k / 32; ++b, row += Block::kBytes, panel += 768) {
+    float d = load_f16(row), m = kHasMin ? -load_f16(row + 2) : d * Block::kHalf;
+    uint32_t high = Block::high_bits(row);
+    put_byte6(panel, r, {d, d}, {m, m}, [&](int i) { return Block::code(row, high, i); });
+  }
+}
+
+void put_q5_k(const uint8_t* row, int64_t k, int r, std::byte* panel) {
+  using Block = Block256<5>;
+  for (int64_t b = 0; b < k / 32; ++b, panel += 768) {
+    const uint8_t* group = row + b / 8 * Block::kBytes;
+    int j = static_cast<int>(b % 8);
+    auto sub = Block::get_scale(group + Block::kScalesAt, j);
+    float scale = load_f16(group) * static_cast<float>(sub.scale);
+    float minimum = load_f16(group + 2) * static_cast<float>(sub.minimum);
+    put_byte6(panel, r, {scale, scale}, {minimum, minimum}, [&](int i) { return Block::code(group, j, i); });
+  }
+}
+
+// Q6_K: u8 low[128]; u8 high[64]; i8 scales[16]; f16 d; 256 values in two halves of 128, four groups of 32 in each.
+void put_q6_k(const uint8_t* row, int64_t k, int r, std::byte* panel) {
+  for (int64_t b = 0; b < k / 32; ++b, panel += 768) {
+    const uint8_t* block = row + b / 8 * 210;
+    int half = static_cast<int>(b % 8) / 4, group = static_cast<int>(b % 4);
+    const int8_t* scales = reinterpret_cast<const int8_t*>(block + 192) + 2 * (b % 8);
+    float d = load_f16(block + 208);
+    float scale[2] = {d * static_cast<float>(scales[0]), d * static_cast<float>(scales[1])};
+    put_byte6(panel, r, scale, {32 * scale[0], 32 * scale[1]}, [&](int i) {
+      int low = block[64 * half + 32 * (group & 1) + i], high = block[128 + 32 * half + i];
+      return (group < 2 ? low & 15 : low >> 4) | ((high >> (2 * group)) & 3) << 4;
+    });
+  }
+}
+
+void put_row(DType dtype, const std::byte* row, int64_t k, int r, std::byte* panel) {
+  const uint8_t* bytes = reinterpret_cast<const uint8_t*>(row);
+  switch (dtype) {
+    case DType::F32:
+      return put_values(reinterpret_cast<const float*>(row), k, r, panel);
+    case DType::F16:
+    case DType::BF16:
+      return put_values(reinterpret_cast<const uint16_t*>(row), k, r, panel);
+    case DType::Q8_0:
+      return put_q8_0(bytes, k, r, panel);
+    case DType::Q4_0:
+      return put_q4_0(bytes, k, r, panel);
+    case DType::Q4_K:
+      return put_q4_k(bytes, k, r, panel);
+    case DType::Q4_1:
+      return put_block32<4, true>(bytes, k, r, panel);
+    case DType::Q5_0:
+      return put_block32<5, false>(bytes, k, r, panel);
+    case DType::Q5_1:
+      return put_block32<5, true>(bytes, k, r, panel);
+    case DType::Q5_K:
+      return put_q5_k(bytes, k, r, panel);
+    case DType::Q6_K:
+      return put_q6_k(bytes, k, r, panel);
+    default:
+      break;
+  }
+  std::vector<float> values(k);
+  info(dtype).decode(row, values.data(), k);
+  put_values(values.data(), k, r, panel);
+}
+
+// ---- products
+// ----------------------------------------------------------------------------------------------------------
+
+constexpr int64_t kGroupPanels = 4;        // panels a float product takes together
+constexpr int64_t kFloatRowBlock = 96;     // rows an item of work takes: a multiple of every tile height
+constexpr int64_t kIntegerRowBlock = 128;  // of kActTile
+
+int64_t pieces(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+void multiply_floats(ThreadPool& pool, const Panels& w, const float* x, int64_t rows, const float* bias, float* y) {
+  const int64_t columns = kGroupPanels * kRows, blocks = pieces(rows, kFloatRowBlock);
+  const int64_t item = columns * std::min(rows, kFloatRowBlock) * w.k;
+  pool.parallel_for(pieces(w.n, columns) * blocks, product_grain(item), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t column = i / blocks * columns, row = i % blocks * kFloatRowBlock;
+      kernels().gemm({.x = x + row * w.k,
+                      .x_stride = w.k,
+                      .x_step = 1,
+                      .rows = std::min(rows - row, kFloatRowBlock),
+                      .k = w.k,
+                      .kind = w.kind,
+                      .panels = w.data + column / kRows * w.panel_bytes,
+                      .panel_stride = w.k * kRows,
+                      .n = std::min(w.n - column, columns),
+                      .y = y + row * w.n + column,
+                      .y_stride = w.n,
+                      .bias = bias ? bias + column : nullptr});
+    }
+  });
+}
+
+struct QuantizedRows {
+  int8_t* q;
+  ActBlock* blocks;
+};
+
+QuantizedRows place_quantized(int64_t rows, int64_t k, std::span<std::byte> scratch) {
+  return {reinterpret_cast<int8_t*>(scratch.data()),
+          reinterpret_cast<ActBlock*>(scratch.data() + align64(static_cast<size_t>(rows * k)))};
+}
+
+QuantizedRows quantize(ThreadPool& pool, const float* x, int64_t rows, int64_t k, std::span<std::byte> scratch) {
+  QuantizedRows out = place_quantized(rows, k, scratch);
+  constexpr int64_t kCost = 8;  // a value costs about as much as eight integer products
+  pool.parallel_for(pieces(rows, kActTile), product_grain(kCost * kActTile * k), [&](int64_t begin, int64_t end) {
+    const int64_t row = begin * kActTile;
+    kernels().quantize_rows({.x = x + row * k,
+                             .x_stride = k,
+                             .rows = std::min(end * kActTile, rows) - row,
+                             .k = k,
+                             .q = out.q + row * k,
+                             .blocks = out.blocks + row * k / kBlockValues});
+  });
+  return out;
+}
+
+void multiply_integers(ThreadPool& pool, const Panels& w, const QuantizedRows& x, int64_t rows, const float* bias,
+                       float* y) {
+  const int64_t panels = n_panels(w.n), blocks = pieces(rows, kIntegerRowBlock);
+  const int64_t item = kRows * std::min(rows, kIntegerRowBlock) * w.k / 4;  // integer products are that much faster
+  pool.parallel_for(panels * blocks, product_grain(item), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end;) {  // neighbouring panels of one block of rows in one call
+      const int64_t row = i / panels * kIntegerRowBlock, panel = i % panels;
+      const int64_t last = std::min(panels, panel + end - i);
+      const int64_t column = panel * kRows;
+      kernels().gemm_int8({.q = x.q + row * w.k,
+                           .blocks = x.blocks + row * w.k / kBlockValues,
+                           .rows = std::min(rows - row, kIntegerRowBlock),
+                           .k = w.k,
+                           .kind = w.kind,
+                           .panels = reinterpret_cast<const uint8_t*>(w.data) + panel * w.panel_bytes,
+                           .panel_bytes = w.panel_bytes,
+                           .n = std::min(w.n, last * kRows) - column,
+                           .y = y + row * w.n + column,
+                           .y_stride = w.n,
+                           .bias = bias ? bias + column : nullptr});
+      i += last - panel;
+    }
+  });
+}
+
+}  // namespace
+
+PanelKind panel_kind(DType dtype) {
+  switch (dtype) {
+    case DType::F16:
+      return PanelKind::F16;
+    case DType::BF16:
+      return PanelKind::BF16;
+    case DType::Q8_0:
+      return PanelKind::Byte128;
+    case DType::Q4_0:
+      return PanelKind::Nibble8;
+    case DType::Q4_K:
+      return PanelKind::Nibble256;
+    case DType::Q4_1:
+    case DType::Q5_0:
+    case DType::Q5_1:
+    case DType::Q5_K:
+    case DType::Q6_K:
+      return PanelKind::Byte6;
+    default:
+      break;
+  }
+  if (!info(dtype).decode)
+    throw unsupported("weights of format {}: expected a format of real numbers", info(dtype).name);
+  return PanelKind::F32;
+}
+
+int64_t panel_bytes(PanelKind kind, int64_t k) {
+  switch (kind) {
+    case PanelKind::F32:
+      return k * kRows * 4;
+    case PanelKind::F16:
+    case PanelKind::BF16:
+      return k * kRows * 2;
+    case PanelKind::Byte128:
+      return k / 32 * 544;
+    case PanelKind::Nibble8:
+      return k / 32 * 288;
+    case PanelKind::Nibble256:
+      return k / 256 * 2368;
+    case PanelKind::Byte6:
+      return k / 32 * 768;
+  }
+  return 0;
+}
+
+Tensor pack_weight(const Tensor& weight) {
+  const Shape& shape = weight.shape();
+  const int64_t n = shape[-2], k = shape[-1], matrices = shape.rank() == 3 ? shape[0] : 1;
+  const int64_t bytes = panel_bytes(panel_kind(weight.dtype()), k);
+  if (weight.elements() == 0) return {};
+  Tensor packed = Tensor::make(DType::U8, Shape{matrices * n_panels(n) * bytes});
+  for (int64_t row = 0; row < matrices * n; ++row) {
+    const int64_t panel = row / n * n_panels(n) + row % n / kRows;
+    put_row(weight.dtype(), weight.bytes() + row * weight.row_bytes(), k, static_cast<int>(row % n % kRows),
+            packed.bytes() + panel * bytes);
+  }
+  return packed;
+}
+
+Panels packed_matrix(const Tensor& packed, DType dtype, int64_t n, int64_t k, int64_t index) {
+  Panels w{.kind = panel_kind(dtype), .n = n, .k = k};
+  w.panel_bytes = panel_bytes(w.kind, k);
+  w.data = packed.bytes() + index * n_panels(n) * w.panel_bytes;
+  return w;
+}
+
+void pack_floats(const float* matrix, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, float* panels) {
+  for (int64_t first = 0; first < rows; first += kRows, panels += kRows * k) {
+    const int64_t n = std::min(rows - first, kRows);
+    const float* from = matrix + first * row_stride;
+    if (n < kRows) std::fill_n(panels, kRows * k, 0.0f);
+    if (row_stride == 1) {
+      for (int64_t i = 0; i < k; ++i) std::copy_n(from + i * k_stride, n, panels + i * kRows);
+    } else {
+      for (int64_t r = 0; r < n; ++r)
+        for (int64_t i = 0; i < k; ++i) panels[i * kRows + r] = from[r * row_stride + i * k_stride];
+    }
+  }
+}
+
+size_t product_scratch(DType dtype, int64_t rows, int64_t k) {
+  if (panel_kind(dtype) < PanelKind::Byte128) return 0;
+  return align64(static_cast<size_t>(rows * k)) +
+         align64(sizeof(ActBlock) * static_cast<size_t>(rows * k / kBlockValues));
+}
+
+void multiply(ThreadPool& pool, const Panels& w, const float* x, int64_t rows, const float* bias, float* y,
+              std::span<std::byte> scratch) {
+  if (rows == 0 || w.n == 0) return;
+  if (!w.integer()) return multiply_floats(pool, w, x, rows, bias, y);
+  multiply_integers(pool, w, quantize(pool, x, rows, w.k, scratch), rows, bias, y);
+}
+
+}  // namespace galago::cpu
