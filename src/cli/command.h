@@ -1,0 +1,30 @@
+// What the commands share: options, output, executors.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "base/json.h"
+#include "graph/executor.h"
+
+namespace galago::cli {
+
+struct Command {
+  std::string_view name, summary, example;
+  void (*define)(CLI::App& app);  // adds options and the callback that runs the command
+};
+std::span<const Command> all_commands();
+
+// "cpu" or "torch". Throws Unsupported for torch in a program built without it. n_threads 0 = one per processor.
+std::shared_ptr<Executor> make_executor(const std::string& name, int n_threads);
+
+void print_json(const Json& json);  // one object to stdout
+
+// "640x480" -> {640, 480}; throws Usage.
+std::pair<int, int> parse_size(const std::string& text);
+
+// A table with aligned columns to stdout; the first row is the head.
+void print_table(const std::vector<std::vector<std::string>>& rows);
+
+}  // namespace galago::cli
