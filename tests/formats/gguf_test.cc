@@ -190,8 +190,7 @@ TEST(GgufAttack, CountsBeyondTheFile) {  // A1, A12
     expect_error([&] { parse(header(count, 0).str()); }, "tensors, more than fit");
   }
   for (uint64_t size : {uint64_t{5}, uint64_t{1} << 31, ~uint64_t{0} - 7, ~uint64_t{0}}) {
-    expect_error([&] { parse(header(0, 1).put(size).raw("kkkkkkkk").str()); },
-                 "file ends too early");
+    expect_error([&] { parse(header(0, 1).put(size).raw("kkkkkkkk").str()); }, "file ends too early");
     expect_error([&] { parse(with_entry("key", kString, Bytes().put(size).raw("abc"))); }, "file ends too early");
     Bytes array = Bytes().put(kU32).put(size).raw("abc");
     expect_error([&] { parse(with_entry("key", kArray, array)); }, "elements, more than fit");
@@ -273,6 +272,17 @@ TEST(Gguf, RecognisedTypesAreListedAndRefusedWhenUsed) {
   expect_error([] { parse(with_tensors({{"t", {32}, 133, 0}}, 64)); }, "written by ik_llama.cpp, type 133");
   expect_error([] { parse(with_tensors({{"t", {32}, 43, 0}}, 64)); }, "unknown type 43");
   expect_error([] { parse(with_tensors({{"t", {32}, 1000, 0}}, 64)); }, "unknown type 1000");  // our own u8
+}
+
+// A seed that is refused at its first field teaches a fuzzer nothing.
+TEST(Gguf, FuzzSeedsAreValid) {
+  int count = 0;
+  for (const auto& item : std::filesystem::directory_iterator(GALAGO_SOURCE_DIR "/tests/fuzz/corpus/gguf")) {
+    SCOPED_TRACE(item.path().string());
+    EXPECT_NO_THROW(GgufFile::open(item.path().string()));
+    ++count;
+  }
+  EXPECT_GE(count, 4);
 }
 
 TEST(Gguf, RealVocabularies) {

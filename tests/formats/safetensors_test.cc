@@ -74,6 +74,16 @@ TEST(Safetensors, EveryByteFlipIsReadOrRefused) {
   EXPECT_GT(refused, 500);
 }
 
+TEST(Safetensors, FuzzSeedsAreValid) {
+  int count = 0;
+  for (const auto& item : std::filesystem::directory_iterator(GALAGO_SOURCE_DIR "/tests/fuzz/corpus/safetensors")) {
+    SCOPED_TRACE(item.path().string());
+    EXPECT_NO_THROW(SafetensorsFile::open(item.path().string()));
+    ++count;
+  }
+  EXPECT_GE(count, 2);
+}
+
 TEST(SafetensorsAttack, Header) {
   expect_error([] { parse(Bytes().put<uint64_t>(0).str()); }, "does not start with {");
   expect_error([] { parse(file_of(" {}", 0)); }, "does not start with {");
