@@ -10,9 +10,9 @@ constexpr uint32_t kFileHeader = 14, kCoreHeader = 12, kInfoHeader = 40;
 constexpr uint32_t kPlain = 0, kBitFields = 3;
 
 struct Header {
-  uint64_t info_size, pixel_offset, width, height;
+  uint64_t info_size = 0, pixel_offset = 0, width = 0, height = 0;
   bool top_down = false;
-  uint32_t bits, compression = kPlain, n_colors = 0;
+  uint32_t bits = 0, compression = kPlain, n_colors = 0;
   uint32_t entry_bytes = 4;                        // of a palette entry: blue, green, red, unused
   uint32_t red_at = 2, green_at = 1, blue_at = 0;  // byte of each colour in a pixel
 };
