@@ -27,6 +27,21 @@ std::vector<uint32_t> last_readers(const Graph& graph) {
   return last;
 }
 
+bool is_product(Op op) {
+  return op == Op::Linear || op == Op::Matmul || op == Op::Attention || op == Op::ExpertLinear || op == Op::Conv1d ||
+         op == Op::Conv2d;
+}
+
+std::vector<bool> values_read_in_f32(const Graph& graph, const Keep& keep) {
+  std::vector<bool> read(graph.nodes().size(), false);
+  for (uint32_t id = 0; id < read.size(); ++id) {
+    if (keep(id)) read[id] = true;
+    if (is_product(graph.nodes()[id].op)) continue;
+    for (Value input : graph.nodes()[id].inputs) read[input.id] = true;
+  }
+  return read;
+}
+
 size_t bytes_of(const at::Tensor& value) { return value.defined() ? value.nbytes() : 0; }
 
 void drop(Run& run, uint32_t id) {
@@ -89,6 +104,7 @@ void run_graph(Run& run, const LeafValue& leaf, const Keep& keep) {
   auto nodes = run.graph.nodes();
   run.values.assign(nodes.size(), {});
   run.halves.assign(nodes.size(), {});
+  run.read_in_f32 = values_read_in_f32(run.graph, keep);
   std::vector<uint32_t> last = last_readers(run.graph);
   for (uint32_t id = 0; id < nodes.size(); ++id) {
     const Node& node = nodes[id];
@@ -102,6 +118,8 @@ void run_graph(Run& run, const LeafValue& leaf, const Keep& keep) {
     if (last[id] == id && !keep(id)) drop(run, id);
   }
 }
+
+bool Call::only_products_read_it() const { return run.mixed && !run.read_in_f32[&node - run.graph.nodes().data()]; }
 
 at::Tensor Call::in(size_t i) const {
   const at::Tensor& value = run.values[node.inputs[i].id];

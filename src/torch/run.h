@@ -26,6 +26,7 @@ struct Run {
   bool training = false;  // dropout is active
   at::Generator random;   // of dropout; needed when training
   std::vector<at::Tensor> values;
+  std::vector<bool> read_in_f32;   // some reader is not a product, or the caller keeps the value
   std::vector<at::Tensor> halves;  // bf16 copies of `values`, made once however many products read them
   // Cosines and sines of rotary positions: the same for every layer, and for queries and keys.
   struct Angles {
@@ -65,6 +66,8 @@ class Call {
   at::Tensor operand(size_t i) const;  // for products: bf16 in a mixed run, else f32
   at::Tensor f32_or_none(size_t i) const { return has(i) ? f32(i) : at::Tensor(); }
   at::Tensor operand_or_none(size_t i) const { return has(i) ? operand(i) : at::Tensor(); }
+  // In a mixed run: nobody needs this node's result in f32, so it may be bf16 at once.
+  bool only_products_read_it() const;
   template <class T>
   const T& attr() const {
     return node.attr<T>();

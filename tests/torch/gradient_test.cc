@@ -116,7 +116,7 @@ const std::vector<GradientCase>& cases() {
        }},
       {Op::RmsNorm,
        [](Builder& b) {
-         return rms_norm(b.g, b.w({2, 3, 5}), b.w({5}), 1e-2f);
+         return rms_norm(b.g, b.w({2, 70, 37}, 0.2f), b.w({37}), 1e-2f);
        }},
       {Op::GroupNorm,
        [](Builder& b) {

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "torch/fused.h"
 #include "torch/run.h"
 
 namespace galago::torch_backend {
@@ -92,17 +93,19 @@ at::Tensor heads_first(const at::Tensor& x) {
   return x.permute({0, 2, 1, 3}).reshape({x.size(0) * x.size(2), x.size(1), x.size(3)});
 }
 
-// Turns the first n_rot channels of x [B, T, H, D] by the angles: cosines and sines are [T or B T, 1, n_rot / 2]
-// broadcast over heads. One node of the tape; its gradient is the turn back.
-at::Tensor turn(const at::Tensor& x, const at::Tensor& cosines, const at::Tensor& sines, bool pairs, bool back) {
+// Turns the first n_rot channels of x [B, T, H, D] by the angles: cosines and sines are [T, 1, n_rot / 2] or
+// [B, T, 1, n_rot / 2]. One node of the tape; its gradient is the turn back.
+at::Tensor turn(const at::Tensor& given, const at::Tensor& cosines, const at::Tensor& sines, bool pairs, bool back) {
+  at::Tensor x = given.contiguous();
+  if (x.is_cpu()) return turn_channels(x, cosines, sines, pairs, back);
   int64_t half = cosines.size(-1);
-  at::Tensor out = x.clone(at::MemoryFormat::Contiguous);
+  at::Tensor out = x.clone();
   auto part = [&](const at::Tensor& t, int64_t which) {
     return pairs ? at::slice(t, -1, which, 2 * half, 2) : at::slice(t, -1, which * half, (which + 1) * half);
   };
-  at::Tensor x0 = part(x, 0), x1 = part(x, 1), y0 = part(out, 0), y1 = part(out, 1);
-  at::mul_out(y0, x0, cosines).addcmul_(x1, sines, back ? 1 : -1);
-  at::mul_out(y1, x1, cosines).addcmul_(x0, sines, back ? -1 : 1);
+  at::Tensor x0 = part(x, 0).to(at::kFloat), x1 = part(x, 1).to(at::kFloat);
+  part(out, 0).copy_((x0 * cosines).addcmul_(x1, sines, back ? 1 : -1));
+  part(out, 1).copy_((x1 * cosines).addcmul_(x0, sines, back ? -1 : 1));
   return out;
 }
 
@@ -176,9 +179,7 @@ at::Tensor run_Rope(const Call& call) {
   const auto& a = call.attr<RopeAttrs>();
   if (a.n_rot == 0 || x.numel() == 0) return x;
   const auto& angles = angles_of(call);
-  at::Tensor turned =
-      RopeFunction::apply(x.to(at::kFloat), angles.cosines, angles.sines, a.layout == RopeLayout::Pairs);
-  return turned.to(x.scalar_type());
+  return RopeFunction::apply(x, angles.cosines, angles.sines, a.layout == RopeLayout::Pairs);
 }
 
 at::Tensor run_KvAppend(const Call& call) {
