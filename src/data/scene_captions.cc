@@ -12,7 +12,8 @@
 namespace galago {
 namespace {
 
-constexpr int kMaxDraws = 4000;  // a short text needs about 4 draws, a long one about 15
+constexpr int kMaxDraws = 4000;    // a short text needs about 4 draws, a long one about 15
+constexpr int kPatientDraws = 40;  // then long nouns are to blame: fewer adjectives, shorter places
 
 std::string_view pick(Phrases list, Rng& rng) {
   return list[static_cast<size_t>(rng.below(static_cast<int64_t>(list.size())))];
@@ -37,7 +38,8 @@ std::string_view relation_words(const Relation& r, Rng& rng) {
 // Writes one text; thrown away when its length is wrong.
 class Writer {
  public:
-  Writer(const Scene& scene, Rng& rng) : scene_(scene), rng_(rng), ground_(ground_phrases(scene.background)) {
+  Writer(const Scene& scene, Rng& rng, bool terse)
+      : scene_(scene), rng_(rng), terse_(terse), ground_(ground_phrases(scene.background)) {
     order_.resize(scene.objects.size());
     std::iota(order_.begin(), order_.end(), 0);
     for (size_t i = order_.size(); i > 1; --i)
@@ -82,6 +84,7 @@ class Writer {
 
   const Scene& scene_;
   Rng& rng_;
+  bool terse_;
   const GroundPhrases& ground_;
   std::vector<int> order_;
   std::string text_;
@@ -103,11 +106,11 @@ std::string Writer::noun_phrase(int i) {
   const SceneObject& o = object(i);
   std::string adjectives;
   auto add = [&](std::string_view word) { (adjectives += word) += ' '; };
-  if (o.size == SizeClass::Big && tell(0.45))
+  if (!terse_ && o.size == SizeClass::Big && tell(0.45))
     add(pick(phrases(PhraseList::BigWords), rng_));
-  else if (o.size == SizeClass::Small && tell(0.40))
+  else if (!terse_ && o.size == SizeClass::Small && tell(0.40))
     add(pick(phrases(PhraseList::SmallWords), rng_));
-  else if (tell(0.12))
+  else if (!terse_ && tell(0.12))
     add(pick(phrases(PhraseList::PlainWords), rng_));
   if (kind(i).colour != Colour::None && tell(0.93)) add(colour_word(kind(i).colour));
   std::string rest = adjectives + std::string(many(i) ? kind(i).plural : kind(i).singular);
@@ -133,6 +136,7 @@ std::string Writer::place(int i) {
   std::string side(across_word(o.across));
   bool middle = o.across == Across::Middle;
   std::string short_side = middle ? "in the middle" : "on the " + side;
+  if (terse_) return short_side;
   if (o.height != Height::None && tell(0.8)) {
     if (o.height == Height::Centre)
       return middle ? std::string(pick({"in the middle", "right in the center", "in the very middle"}, rng_))
@@ -363,7 +367,7 @@ std::string describe(const Scene& scene, Style style, Rng& rng) {
   CHECK(!scene.objects.empty(), "a scene without things");
   std::string text;
   for (int draws = 0; draws < kMaxDraws; ++draws) {
-    Writer writer(scene, rng);
+    Writer writer(scene, rng, style == Style::Short && draws >= kPatientDraws);
     text = style == Style::Short ? writer.write_short() : writer.write_long();
     if (keeps_rule(text, style)) return text;
   }

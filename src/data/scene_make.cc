@@ -97,7 +97,7 @@ int draw_background(const std::vector<int>& kinds, Rng& rng) {
     bool all_fit = true, hidden = false;
     for (int k : kinds) {
       const Kind& kind = scene_kinds()[k];
-      all_fit = all_fit && fits(kind.home, grounds[i]);
+      all_fit = all_fit && fits(kind.home, grounds[i]) && !(kind.singular == "sun" && grounds[i].id == "Night");
       hidden = hidden || (kind.colour != Colour::None && kind.colour == grounds[i].colour);
     }
     if (all_fit && !hidden) (grounds[i].plain() ? plain : natural).push_back(static_cast<int>(i));
@@ -126,8 +126,8 @@ int draw_count(const Kind& kind, Rng& rng) {
 }
 
 SizeClass draw_size(int count, Rng& rng) {
-  if (count >= 3) return rng.chance(0.5) ? SizeClass::Small : SizeClass::Medium;
-  return static_cast<SizeClass>(draw_weighted({0.32, 0.30, 0.38}, rng));
+  if (count >= 3) return rng.chance(0.4) ? SizeClass::Small : SizeClass::Medium;
+  return static_cast<SizeClass>(draw_weighted({0.20, 0.34, 0.46}, rng));
 }
 
 struct Range {
