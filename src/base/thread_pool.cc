@@ -7,6 +7,7 @@ namespace galago {
 namespace {
 
 constexpr int kSpins = 4000;  // about 30 us: longer than the pause between two ops of one token, shorter than a sleep
+constexpr uint32_t kOpen = 1, kWorker = 2;  // see state_
 
 void pause() {
 #if defined(__x86_64__)
@@ -41,11 +42,11 @@ void ThreadPool::run(Loop loop) {
   piece_ = (loop.n + pieces - 1) / pieces;
   next_ = 0;
   failed_ = false;
-  running_ = static_cast<int>(workers_.size());
+  state_.store(kOpen, std::memory_order_release);
   epoch_.fetch_add(1);
   epoch_.notify_all();
   work(loop_, piece_);
-  while (running_.load(std::memory_order_acquire) != 0) pause();
+  close();
   if (failed_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
@@ -58,14 +59,31 @@ void ThreadPool::work(const Loop& loop, int64_t piece) {
   }
 }
 
+// A worker that has not begun by now is not waited for: on a busy machine that would take until its next time slice.
+void ThreadPool::close() {
+  uint32_t state = state_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
+  for (int spin = 0; state != 0; ++spin) {
+    spin < kSpins ? pause() : std::this_thread::yield();
+    state = state_.load(std::memory_order_acquire);
+  }
+}
+
+bool ThreadPool::enter() {
+  uint32_t state = state_.load(std::memory_order_relaxed);
+  while (state & kOpen)
+    if (state_.compare_exchange_weak(state, state + kWorker, std::memory_order_acquire)) return true;
+  return false;
+}
+
 void ThreadPool::worker_main() {
   for (uint32_t seen = 0;;) {
     for (int spin = 0; spin < kSpins && epoch_.load(std::memory_order_relaxed) == seen; ++spin) pause();
     epoch_.wait(seen);
     seen = epoch_.load();
     if (stop_) return;
+    if (!enter()) continue;
     work(loop_, piece_);
-    running_.fetch_sub(1, std::memory_order_release);
+    state_.fetch_sub(kWorker, std::memory_order_release);
   }
 }
 

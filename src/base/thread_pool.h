@@ -39,12 +39,14 @@ class ThreadPool {
   void run(Loop loop);
   void work(const Loop& loop, int64_t piece);
   void worker_main();
+  bool enter();  // a worker joins the open loop; false if there is none
+  void close();  // nobody joins any more; waits for those inside
 
   Loop loop_;
   int64_t piece_ = 1;
   std::atomic<int64_t> next_{0};
   std::atomic<uint32_t> epoch_{0};
-  std::atomic<int> running_{0};
+  std::atomic<uint32_t> state_{0};  // bit 0: the loop is open; above it: how many workers are inside
   std::atomic<bool> stop_{false};
   std::atomic<bool> failed_{false};
   std::exception_ptr error_;
