@@ -33,7 +33,8 @@ int run_command(const Command& command, int argc, char** argv) {
   app.footer("Example:\n  " + std::string(command.example));
   bool quiet = false;
   app.add_flag("--quiet", quiet, "no progress and no notes on stderr")->trigger_on_parse()->each([](const std::string&) { set_quiet(true); });
-  app.add_flag("--debug", "more notes on stderr");
+  bool debug = false;
+  app.add_flag("--debug", debug, "more notes on stderr");
   command.define(app);
   try {
     app.parse(argc, argv);

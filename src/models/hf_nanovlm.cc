@@ -263,7 +263,7 @@ Json make_config(int image, int patch, int vit_d, int vit_ffn, int vit_heads, in
 Json preset(std::string_view size) {
   if (size == "tiny") return make_config(32, 8, 32, 64, 4, 2, 2, 48, 96, 6, 2, 2, 101);
   if (size == "scenes") {  // the captioner this project trains and ships: 64 patches, 16 visual tokens
-    Json config = make_config(128, 16, 256, 768, 8, 4, 2, 256, 640, 8, 4, 4, 2048);
+    Json config = make_config(128, 16, 256, 768, 8, 3, 2, 256, 640, 8, 4, 3, 2048);
     config["prompt_format"] = "caption";
     config["vit_patch_embed"] = "conv_stem";
     config["lm_max_position_embeddings"] = 256;
