@@ -77,6 +77,7 @@ class Writer {
   std::string thought();
   std::string extra_fact();
   std::string idea();
+  bool first_time(int fact);
 
   // Text.
   void sentence(std::string clause);
@@ -89,6 +90,7 @@ class Writer {
   std::vector<int> order_;
   std::string text_;
   std::vector<const char*> used_;
+  std::vector<int> told_;  // colour (even) and size (odd) of each thing, so that no text says them twice
   std::string_view relation_;
 };
 
@@ -214,7 +216,8 @@ std::string Writer::listing(bool with_places) {
   for (int k = 0; k < n_objects(); ++k) {
     if (k > 0) out += k + 1 == n_objects() ? " and " : ", ";
     out += noun_phrase(order_[static_cast<size_t>(k)]);
-    if (with_places) out += " " + place(order_[static_cast<size_t>(k)]);
+    bool unsaid = terse_ && n_objects() > 2 && tell(0.25);  // three long nouns leave no room for three places
+    if (with_places && !unsaid) out += " " + place(order_[static_cast<size_t>(k)]);
   }
   return out;
 }
@@ -235,14 +238,13 @@ std::string Writer::all_facts() {
   return out;
 }
 
-// Two things by their relation; the place of the second is added. Empty if no clear relation holds.
+// Two things by their relation; the place of the one named last is added. Empty if no clear relation holds.
 std::string Writer::relation_fact(int a, int b) {
   relation_ = relation_words(relation(object(a), object(b)), rng_);
   if (relation_.empty()) return {};
   std::string_view phrase = fresh(phrases(PhraseList::RelationFacts));
   std::string out = expand(phrase, a, b);
-  if (phrase.ends_with("{np2}")) out += " " + place(b);
-  return out;
+  return out + " " + place(phrase.ends_with("{np2}") ? b : a);
 }
 
 std::string Writer::place_again(int i) {
@@ -266,10 +268,16 @@ std::string Writer::extra_fact() {
       relation_ = relation_words(relation(object(i), object(j)), rng_);
       if (!relation_.empty()) return draw(PhraseList::Relations, i, j);
     }
-    if (kind(i).colour != Colour::None && tell(0.5)) return draw(PhraseList::Colours, i);
-    if (object(i).size != SizeClass::Medium && tell(0.35)) return draw(PhraseList::Sizes, i);
+    if (kind(i).colour != Colour::None && tell(0.5) && first_time(2 * i)) return draw(PhraseList::Colours, i);
+    if (object(i).size != SizeClass::Medium && tell(0.35) && first_time(2 * i + 1)) return draw(PhraseList::Sizes, i);
   }
   return thought();
+}
+
+bool Writer::first_time(int fact) {
+  if (std::find(told_.begin(), told_.end(), fact) != told_.end()) return false;
+  told_.push_back(fact);
+  return true;
 }
 
 std::string Writer::idea() {
@@ -371,7 +379,7 @@ std::string describe(const Scene& scene, Style style, Rng& rng) {
     text = style == Style::Short ? writer.write_short() : writer.write_long();
     if (keeps_rule(text, style)) return text;
   }
-  return text;  // not seen in a million scenes; a caller that counts finds it with keeps_rule()
+  return text;  // not seen in 120,000 scenes; a caller that counts finds it with keeps_rule()
 }
 
 }  // namespace galago
