@@ -119,7 +119,8 @@ Tokenizer::Tokenizer(TokenizerParts parts, const std::string& subject)
       merges_(resolve_merges(parts.vocabulary.merges, table_, subject)),
       rule_(parts.rule),
       added_(std::move(parts.added)),
-      special_(parts.vocabulary.special) {
+      special_(parts.vocabulary.special),
+      missing_byte_(parts.missing_byte) {
   check_added(added_, table_.size(), subject);
   raw_ = AddedTokens(only(added_, false, rule_.nfc));
   normalized_ = AddedTokens(only(added_, true, rule_.nfc));
@@ -130,7 +131,7 @@ Tokenizer::Tokenizer(TokenizerParts parts, const std::string& subject)
   for (int byte = 0; byte < 256; ++byte) {
     char c = static_cast<char>(byte);
     auto id = table_.find({&c, 1});
-    byte_ids_.push_back(id && table_.type(*id) == TokenType::Normal ? *id : special_.unk.value_or(-1));
+    byte_ids_.push_back(id && table_.type(*id) == TokenType::Normal ? *id : missing_byte_.value_or(-1));
   }
 }
 

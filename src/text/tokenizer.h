@@ -36,6 +36,7 @@ struct TokenizerParts {
   Vocabulary vocabulary;  // `pre` is not looked at, `rule` says it
   ByteLevelRule rule;
   std::vector<AddedToken> added;
+  std::optional<int32_t> missing_byte;  // the token for bytes that have none; nullopt: they are dropped
 };
 
 // Immutable; any number of threads may use it. May be copied and moved.
@@ -80,6 +81,7 @@ class Tokenizer {
   SpecialIds special_;
   bool add_bos_ = false, add_eos_ = false;
   std::vector<int32_t> ends_;
+  std::optional<int32_t> missing_byte_;
   std::vector<int32_t> byte_ids_;  // [256] the token of a byte; -1: none
 };
 

@@ -160,6 +160,11 @@ std::optional<int32_t> added_id(const TokenizerParts& parts, std::string_view co
   return std::nullopt;
 }
 
+std::optional<int32_t> id_of(const Vocabulary& v, const std::string& text) {
+  auto found = std::find(v.tokens.begin(), v.tokens.end(), text);
+  return found == v.tokens.end() ? std::nullopt : std::optional(static_cast<int32_t>(found - v.tokens.begin()));
+}
+
 // [begin] A [end] in the template for one text says which tokens encode() adds.
 void read_template(const Place& processor, TokenizerParts& parts) {
   bool before_text = true;
@@ -204,23 +209,30 @@ void guess(std::optional<int32_t>& id, const TokenizerParts& parts, const std::a
   }
 }
 
-nlohmann::ordered_json split_stages(WordSplit split) {
-  using Ordered = nlohmann::ordered_json;
-  auto bytes = [](bool use_regex) {
-    return Ordered{
-        {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
-  };
-  if (split == WordSplit::Gpt2) return bytes(true);
+using Ordered = nlohmann::ordered_json;
+
+std::string quoted_text(const std::string& text) {
+  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string dumped(const Ordered& json) { return json.dump(2, ' ', false, Ordered::error_handler_t::replace); }
+
+Ordered byte_level(bool use_regex = true) {
+  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
+}
+
+Ordered pre_tokenizer_json(WordSplit split) {
+  if (split == WordSplit::Gpt2) return byte_level();
   Ordered first = {{"type", "Digits"}, {"individual_digits", true}};
   if (split != WordSplit::DigitsGpt2) {
     first = {
         {"type", "Split"}, {"pattern", {{"Regex", split_pattern(split)}}}, {"behavior", "Isolated"}, {"invert", false}};
   }
-  return {{"type", "Sequence"}, {"pretokenizers", Ordered::array({first, bytes(split == WordSplit::DigitsGpt2)})}};
+  return {{"type", "Sequence"}, {"pretokenizers", Ordered::array({first, byte_level(split == WordSplit::DigitsGpt2)})}};
 }
 
-nlohmann::ordered_json added_json(const std::vector<AddedToken>& added) {
-  auto list = nlohmann::ordered_json::array();
+Ordered added_json(const std::vector<AddedToken>& added) {
+  Ordered list = Ordered::array();
   for (const AddedToken& t : added) {
     list.push_back({{"id", t.id},
                     {"content", t.content},
@@ -231,6 +243,54 @@ nlohmann::ordered_json added_json(const std::vector<AddedToken>& added) {
                     {"special", t.special}});
   }
   return list;
+}
+
+struct NamedId {
+  int32_t id;
+  std::string text;
+};
+
+// [begin] A [end], where there are such tokens.
+Ordered template_json(const std::optional<NamedId>& begin, const std::optional<NamedId>& end) {
+  Ordered single = Ordered::array(), special = Ordered::object();
+  auto add = [&](const std::optional<NamedId>& token) {
+    if (!token) return;
+    single.push_back({{"SpecialToken", {{"id", token->text}, {"type_id", 0}}}});
+    special[token->text] = {{"id", token->text}, {"ids", {token->id}}, {"tokens", {token->text}}};
+  };
+  add(begin);
+  single.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
+  add(end);
+  Ordered pair = single;
+  pair.push_back({{"Sequence", {{"id", "B"}, {"type_id", 1}}}});
+  return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", special}};
+}
+
+// One line a token, in order of ids: a JSON object of the library would sort them by text. Added tokens have a list of
+// their own, and holes stay holes.
+std::string vocab_json(const TokenTable& table) {
+  std::string out = "{";
+  const char* separator = "\n";
+  for (int32_t id = 0; id < table.size(); ++id) {
+    std::string text = table.text(id);
+    TokenType type = table.type(id);
+    bool is_hole = type == TokenType::Unused && text == fmt::format("[PAD{}]", id);
+    bool is_added = type == TokenType::UserDefined || type == TokenType::Control || type == TokenType::Unknown;
+    if (is_hole || is_added) continue;
+    out += fmt::format("{}{}: {}", separator, quoted_text(text), id);
+    separator = ",\n";
+  }
+  return out + "\n}";
+}
+
+std::string merges_json(const std::vector<Merge>& merges, const TokenTable& table) {
+  std::string out = "[";
+  const char* separator = "\n";
+  for (const Merge& m : merges) {
+    out += separator + quoted_text(table.text(m.left) + " " + table.text(m.right));
+    separator = ",\n";
+  }
+  return out + "\n]";
 }
 
 }  // namespace
@@ -246,7 +306,9 @@ TokenizerParts parts_from_tokenizer_json(const Json& json, const std::string& su
   read_merges(model, parts.vocabulary);
   read_added(root, parts);
   fill_holes(parts.vocabulary);
-  if (std::string unk = model.string("unk_token"); !unk.empty()) parts.vocabulary.special.unk = added_id(parts, unk);
+  // Only the model's own unk_token stands for missing bytes; that of tokenizer_config.json is often <|endoftext|>.
+  if (std::string unk = model.string("unk_token"); !unk.empty()) parts.missing_byte = id_of(parts.vocabulary, unk);
+  parts.vocabulary.special.unk = parts.missing_byte;
   read_post_processor(root, parts);
   return parts;
 }
@@ -265,53 +327,26 @@ Tokenizer parse_tokenizer_json(std::string_view text, const std::string& subject
   return Tokenizer(std::move(parts), subject);
 }
 
-// The vocabulary is written line by line in order of ids: a JSON object of the library would sort it by text.
 std::string Tokenizer::to_tokenizer_json() const {
-  using Ordered = nlohmann::ordered_json;
-  auto quoted = [](const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); };
-  auto dumped = [](const Ordered& json) { return json.dump(2, ' ', false, Ordered::error_handler_t::replace); };
-  Ordered byte_level = {
-      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-  Ordered processor = byte_level;
-  if (add_bos_ || add_eos_) {
-    Ordered single = Ordered::array(), special = Ordered::object();
-    auto add = [&](int32_t id) {
-      std::string name = table_.text(id);
-      single.push_back({{"SpecialToken", {{"id", name}, {"type_id", 0}}}});
-      special[name] = {{"id", name}, {"ids", {id}}, {"tokens", {name}}};
-    };
-    if (add_bos_) add(*special_.bos);
-    single.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
-    if (add_eos_) add(*special_.eos);
-    processor = {{"type", "TemplateProcessing"}, {"single", single}, {"pair", single}, {"special_tokens", special}};
-    processor["pair"].push_back({{"Sequence", {{"id", "B"}, {"type_id", 1}}}});
-  }
+  auto named = [&](bool wanted, std::optional<int32_t> id) {
+    return wanted ? std::optional(NamedId{*id, table_.text(*id)}) : std::nullopt;
+  };
+  auto begin = named(add_bos_, special_.bos), end = named(add_eos_, special_.eos);
   std::string out = "{\n\"version\": \"1.0\",\n\"truncation\": null,\n\"padding\": null,\n";
-  out += "\"added_tokens\": " + dumped(added_json(added_)) + ",\n";
-  out += "\"normalizer\": " + std::string(rule_.nfc ? R"({"type": "NFC"})" : "null") + ",\n";
-  out += "\"pre_tokenizer\": " + dumped(split_stages(rule_.split)) + ",\n";
-  out += "\"post_processor\": " + dumped(processor) + ",\n\"decoder\": " + dumped(byte_level) + ",\n";
-  out +=
-      "\"model\": {\n\"type\": \"BPE\",\n\"dropout\": null,\n\"unk_token\": null,\n\"continuing_subword_prefix\": "
-      "null,\n"
-      "\"end_of_word_suffix\": null,\n\"fuse_unk\": false,\n\"byte_fallback\": false,\n";
-  out += fmt::format("\"ignore_merges\": {},\n\"vocab\": {{", rule_.ignore_merges);
-  const char* separator = "\n";
-  for (int32_t id = 0; id < vocab_size(); ++id) {
-    std::string text = table_.text(id);
-    bool is_hole = table_.type(id) == TokenType::Unused && text == fmt::format("[PAD{}]", id);
-    bool is_added = table_.type(id) == TokenType::UserDefined || is_special(id);
-    if (is_hole || is_added) continue;  // added tokens have their own list
-    out += fmt::format("{}{}: {}", separator, quoted(text), id);
-    separator = ",\n";
-  }
-  out += "\n},\n\"merges\": [";
-  separator = "\n";
-  for (const Merge& m : merges_.merges()) {
-    out += separator + quoted(table_.text(m.left) + " " + table_.text(m.right));
-    separator = ",\n";
-  }
-  return out + "\n]\n}\n}\n";
+  auto member = [&](const char* key, const std::string& value) { out += fmt::format("\"{}\": {},\n", key, value); };
+  member("added_tokens", dumped(added_json(added_)));
+  member("normalizer", rule_.nfc ? R"({"type": "NFC"})" : "null");
+  member("pre_tokenizer", dumped(pre_tokenizer_json(rule_.split)));
+  member("post_processor", dumped(begin || end ? template_json(begin, end) : byte_level()));
+  member("decoder", dumped(byte_level()));
+  out += "\"model\": {\n";
+  member("type", "\"BPE\"");
+  for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"}) member(key, "null");
+  member("unk_token", missing_byte_ ? quoted_text(table_.text(*missing_byte_)) : "null");
+  for (const char* key : {"fuse_unk", "byte_fallback"}) member(key, "false");
+  member("ignore_merges", rule_.ignore_merges ? "true" : "false");
+  member("vocab", vocab_json(table_));
+  return out + "\"merges\": " + merges_json(merges_.merges(), table_) + "\n}\n}\n";
 }
 
 }  // namespace galago

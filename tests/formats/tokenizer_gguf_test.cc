@@ -42,7 +42,7 @@ TEST_F(GgufTokenizer, Gpt2) {
 TEST_F(GgufTokenizer, TheSplitIsFoundWhereTheFileDoesNotSay) {
   vocabulary_.pre = "";
   Tokenizer tokenizer = make_tokenizer(vocabulary_, "gpt-2.gguf");
-  EXPECT_EQ(tokenizer.rule().split, Split::Gpt2);
+  EXPECT_EQ(tokenizer.rule().split, WordSplit::Gpt2);
   run_tokenizer_cases(tokenizer, "gpt-2");
 }
 

@@ -18,7 +18,8 @@ using Ids = std::vector<int32_t>;
 
 Json small_json() {
   return Json::parse(R"({
-    "added_tokens": [{"id": 5, "content": "<|im_end|>", "special": true}, {"id": 8, "content": "<x>", "special": false}],
+    "added_tokens": [{"id": 5, "content": "<|im_end|>", "special": true},
+                     {"id": 8, "content": "<x>", "special": false}],
     "normalizer": null,
     "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
     "post_processor": null, "decoder": {"type": "ByteLevel"},
@@ -41,6 +42,15 @@ TEST(TokenizerJson, MergesMayBePairs) {
   EXPECT_EQ(parse(json).encode("ab"), Ids{3});
 }
 
+TEST(TokenizerJson, OnlyTheModelsUnknownTokenStandsForMissingBytes) {
+  Json json = small_json();
+  json["added_tokens"][0]["content"] = "<unk>";
+  EXPECT_EQ(parse(json).encode("azb"), (Ids{3})) << "dropped before merging, as the reference does";
+  json["model"]["unk_token"] = "<unk>";
+  EXPECT_EQ(parse(json).encode("azb"), (Ids{0, 5, 1}));
+  EXPECT_EQ(parse_tokenizer_json(parse(json).to_tokenizer_json(), "written").encode("azb"), (Ids{0, 5, 1}));
+}
+
 TEST(TokenizerJson, TemplatesSayWhatIsAddedAround) {
   Json json = small_json();
   json["post_processor"] = Json::parse(
@@ -55,8 +65,8 @@ TEST(TokenizerJson, TheQwen2SplitIsKnownByItsPattern) {
   json["normalizer"] = {{"type", "NFC"}};
   json["pre_tokenizer"] = Json::parse(R"({"type": "Sequence", "pretokenizers": [
     {"type": "Split", "behavior": "Isolated", "invert": false}, {"type": "ByteLevel", "use_regex": false}]})");
-  json["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Regex", split_pattern(Split::Qwen2)}};
-  EXPECT_EQ(parse(json).rule(), (ByteLevelRule{Split::Qwen2, true, false}));
+  json["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Regex", split_pattern(WordSplit::Qwen2)}};
+  EXPECT_EQ(parse(json).rule(), (ByteLevelRule{WordSplit::Qwen2, true, false}));
 }
 
 struct Bad {
@@ -133,9 +143,9 @@ TEST_F(TokenizerFolder, VocabJsonWithMerges) {
   write("vocab.json", R"({"a": 0, "b": 1, "ab": 2, "Ġ": 3, "Ġab": 4})");
   write("merges.txt", "#version: 0.2\na b\r\nĠ ab\n\n");
   write("added_tokens.json", R"({"<|end|>": 5, "<image>": 6})");
-  write(
-      "tokenizer_config.json",
-      R"({"eos_token": "<|end|>", "add_eos_token": true, "added_tokens_decoder": {"6": {"content": "<image>", "special": true}}})");
+  write("tokenizer_config.json",
+        R"({"eos_token": "<|end|>", "add_eos_token": true,
+            "added_tokens_decoder": {"6": {"content": "<image>", "special": true}}})");
   Tokenizer tokenizer = load();
   EXPECT_EQ(tokenizer.encode("ab ab", {.add_special = true}), (Ids{2, 4, 5}));
   EXPECT_TRUE(tokenizer.is_special(6)) << "the config says so";

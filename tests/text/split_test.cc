@@ -13,7 +13,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-Words split(Split rule, std::string_view text) {
+Words split(WordSplit rule, std::string_view text) {
   Words words;
   for (size_t begin = 0, end; begin < text.size(); begin = end) {
     end = word_end(rule, text, begin);
@@ -51,10 +51,10 @@ TEST(Split, CutsAsThePatternsDo) {
       {"", {}, {}, {}, {}},
   };
   for (const Case& c : cases) {
-    EXPECT_EQ(split(Split::Gpt2, c.text), c.gpt2) << c.text;
-    EXPECT_EQ(split(Split::DigitsGpt2, c.text), c.digits) << c.text;
-    EXPECT_EQ(split(Split::Qwen2, c.text), c.qwen2) << c.text;
-    EXPECT_EQ(split(Split::Llama3, c.text), c.llama3) << c.text;
+    EXPECT_EQ(split(WordSplit::Gpt2, c.text), c.gpt2) << c.text;
+    EXPECT_EQ(split(WordSplit::DigitsGpt2, c.text), c.digits) << c.text;
+    EXPECT_EQ(split(WordSplit::Qwen2, c.text), c.qwen2) << c.text;
+    EXPECT_EQ(split(WordSplit::Llama3, c.text), c.llama3) << c.text;
   }
 }
 
@@ -70,16 +70,16 @@ TEST(Split, DigitsGpt2IsGpt2BetweenDigits) {
     for (size_t i = 0; i < text.size();) {
       size_t end = text.find_first_of("12", i);
       end = end == std::string::npos ? text.size() : end;
-      for (auto& word : split(Split::Gpt2, std::string_view(text).substr(i, end - i))) wanted.push_back(word);
+      for (auto& word : split(WordSplit::Gpt2, std::string_view(text).substr(i, end - i))) wanted.push_back(word);
       if (end < text.size()) wanted.push_back(text.substr(end, 1));
       i = end + 1;
     }
-    EXPECT_EQ(split(Split::DigitsGpt2, text), wanted) << text;
+    EXPECT_EQ(split(WordSplit::DigitsGpt2, text), wanted) << text;
   }
 }
 
 TEST(Split, PatternsAreKnownByTheirText) {
-  for (Split rule : {Split::DigitsGpt2, Split::Gpt2, Split::Qwen2, Split::Llama3}) {
+  for (WordSplit rule : {WordSplit::DigitsGpt2, WordSplit::Gpt2, WordSplit::Qwen2, WordSplit::Llama3}) {
     EXPECT_EQ(split_from_pattern(split_pattern(rule)), rule);
   }
   EXPECT_FALSE(split_from_pattern(R"(\w+)").has_value());

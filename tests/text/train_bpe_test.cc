@@ -28,7 +28,7 @@ std::vector<std::string> merges_slowly(std::span<const std::string> corpus, size
   std::map<std::vector<std::string>, int64_t> words;
   for (const std::string& text : corpus) {
     for (size_t begin = 0, end; begin < text.size(); begin = end) {
-      end = word_end(Split::Gpt2, text, begin);
+      end = word_end(WordSplit::Gpt2, text, begin);
       std::vector<std::string> symbols;
       for (size_t i = begin; i < end; ++i) symbols.push_back(text.substr(i, 1));
       ++words[symbols];
@@ -102,8 +102,9 @@ TEST(TrainBpe, TheSameTextGivesTheSameTokenizer) {
 
 TEST(TrainBpe, ATrainedTokenizerSurvivesBothFiles) {
   auto corpus = small_corpus();
-  for (ByteLevelRule rule : {ByteLevelRule{}, ByteLevelRule{Split::DigitsGpt2}, ByteLevelRule{Split::Qwen2, true},
-                             ByteLevelRule{Split::Llama3}, ByteLevelRule{Split::Llama3, false, true}}) {
+  for (ByteLevelRule rule :
+       {ByteLevelRule{}, ByteLevelRule{WordSplit::DigitsGpt2}, ByteLevelRule{WordSplit::Qwen2, true},
+        ByteLevelRule{WordSplit::Llama3}, ByteLevelRule{WordSplit::Llama3, false, true}}) {
     BpeTrainOptions options;
     options.vocab_size = 500;
     options.rule = rule;
