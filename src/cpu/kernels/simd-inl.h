@@ -228,6 +228,8 @@ GALAGO_INLINE I32 operator|(I32 a, I32 b) { return {a.v | b.v}; }
 template <int n> GALAGO_INLINE I32 shift_left(I32 a) { return {static_cast<int32_t>(static_cast<uint32_t>(a.v) << n)}; }
 template <int n> GALAGO_INLINE I32 shift_right(I32 a) { return {a.v >> n}; }  // keeps the sign
 GALAGO_INLINE I32 round_to_i32(F32 a) {  // out of range: the smallest integer, as on x86
+  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: the sum has no room for a fraction, so the addition rounds
+  if (a.v > -0x1p22f && a.v < 0x1p22f) return {static_cast<int32_t>((a.v + kMagic) - kMagic)};
   if (!(a.v > -2147483648.0f && a.v < 2147483648.0f)) return {INT32_MIN};
   return {static_cast<int32_t>(__builtin_rintf(a.v))};
 }
