@@ -160,8 +160,8 @@ void fast(const OpCall& call) {
     for (int64_t slot = begin; slot < end; ++slot) {
       float* scratch = reinterpret_cast<float*>(call.scratch.data()) + slot * scratch_floats(s);
       for (int64_t item; (item = next.fetch_add(1)) < items;) {
-        const int64_t block = blocks - 1 - item / (s.batch * s.groups);  // the longest rows first
-        const int64_t pair = item % (s.batch * s.groups);
+        const int64_t block = blocks - 1 - item % blocks;  // the longest rows first
+        const int64_t pair = item / blocks;                // keys and values of one head stay in the cache
         attend_block(call, s, seen, pair / s.groups, pair % s.groups, block * step, scratch);
       }
     }
