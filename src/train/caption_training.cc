@@ -12,7 +12,9 @@
 #include "text/load_tokenizer.h"
 #include "text/train_bpe.h"
 #include "train/captions.h"
+#include "train/curves.h"
 #include "train/run_folder.h"
+#include "train/tensorboard.h"
 
 namespace galago {
 namespace {
@@ -20,17 +22,12 @@ namespace {
 using torch_backend::Trainer;
 
 // Tokens that the vocabulary is trained on come from all styles, so that later stages find their words.
-std::shared_ptr<const Tokenizer> make_tokenizer(const Recipe& recipe, const CaptionSource& source,
-                                                const std::string& folder) {
-  std::string path = folder + "/tokenizer.json";
-  if (std::filesystem::exists(path)) return std::make_shared<Tokenizer>(load_tokenizer(path));
+std::shared_ptr<const Tokenizer> train_tokenizer(const Recipe& recipe, const CaptionSource& source) {
   BpeTrainer trainer({.vocab_size = recipe.vocab_size});
   int64_t n = std::min<int64_t>(recipe.tokenizer_texts, source.size(Split::Train));
   for (const StageRecipe& stage : recipe.stages)
     for (int64_t i = 0; i < n; ++i) trainer.add(source.text(Split::Train, i, stage.style));
-  Tokenizer tokenizer = trainer.train();
-  write_file(path, tokenizer.to_tokenizer_json());
-  return std::make_shared<Tokenizer>(std::move(tokenizer));
+  return std::make_shared<Tokenizer>(trainer.train());
 }
 
 class CaptionTraining {
@@ -46,13 +43,16 @@ class CaptionTraining {
           "{}: holds a checkpoint. Continue with --resume {}, or give another folder with --set out=...", recipe.out,
           recipe.out);
     write_file(recipe.out + "/recipe.json", recipe_to_json(recipe).dump(2) + "\n");
-    tokenizer_ = make_tokenizer(recipe, *source_, recipe.out);
+    make_start();
     if (tokenizer_->vocab_size() > model_->n_vocab())
       throw invalid_input("{}: the tokenizer has {} tokens, the model {}", recipe.name, tokenizer_->vocab_size(),
                           model_->n_vocab());
-    weights_ = recipe.init.empty() ? random_weights(*model_, recipe.seed) : initial_weights();
     batches_ = std::make_unique<CaptionBatches>(source_, model_, tokenizer_, recipe.batch);
-    if (folder_.has_checkpoint()) state_ = folder_.resume(*trainer_, *model_);
+    if (folder_.has_checkpoint())
+      state_ = folder_.resume(*trainer_, *model_);
+    else
+      folder_.start_over();
+    events_ = std::make_unique<EventWriter>(recipe.out, state_.step + 1);
   }
 
   TrainingResult run() {
@@ -72,15 +72,14 @@ class CaptionTraining {
                     fmt::format("loss {:.3f}  validation {:.3f}  {:.0f} pictures/s", loss, result_.validation_loss,
                                 pictures_per_second));
       if (state_.step % recipe_.log_every == 0)
-        folder_.log({{"step", state_.step},
-                     {"loss", loss},
-                     {"gradient_norm", norm},
-                     {"learning_rate", rate(state_.step - 1)},
-                     {"pictures_per_second", pictures_per_second}});
+        log({{"loss", loss},
+             {"gradient_norm", norm},
+             {"learning_rate", rate(state_.step - 1)},
+             {"pictures_per_second", pictures_per_second}});
       bool best = state_.step % recipe_.eval_every == 0 || done() ? evaluate() : false;
-      if (best || state_.step % recipe_.save_every == 0 || done()) save(best);
+      if (best || state_.step % recipe_.save_every == 0) save(best);
     }
-    if (interrupted()) save(false);
+    save(false);
     result_.interrupted = interrupted();
     result_.steps = state_.step;
     result_.best_loss = state_.best_loss;
@@ -97,14 +96,32 @@ class CaptionTraining {
     return o;
   }
 
-  Weights initial_weights() {
-    Checkpoint from = load_checkpoint(recipe_.init);
+  // Tokenizer and weights before the first step: from `init`, or new. A resumed run keeps its tokenizer, whatever the
+  // recipe says by now.
+  void make_start() {
+    std::string path = recipe_.out + "/tokenizer.json";
+    if (!recipe_.init.empty())
+      start_from(load_checkpoint(recipe_.init));
+    else
+      weights_ = random_weights(*model_, recipe_.seed);
+    if (folder_.has_checkpoint()) tokenizer_ = std::make_shared<Tokenizer>(load_tokenizer(path));
+    if (!tokenizer_) tokenizer_ = train_tokenizer(recipe_, *source_);
+    if (!folder_.has_checkpoint()) write_file(path, tokenizer_->to_tokenizer_json());
+  }
+
+  void start_from(const Checkpoint& from) {
     if (from.model->config() != model_->config())
       throw invalid_input("{}: its config differs from the recipe's model", recipe_.init);
-    Weights weights;
     for (auto& [name, weight] : from.weights)
-      weights[name] = std::make_shared<Weight>(Weight{name, to_f32(weight->data)});
-    return weights;
+      weights_[name] = std::make_shared<Weight>(Weight{name, to_f32(weight->data)});
+    tokenizer_ = from.tokenizer;
+  }
+
+  // One line of the log, and the same numbers for TensorBoard.
+  void log(Json line) {
+    for (const auto& [name, value] : line.items()) events_->scalar(name, state_.step, value.get<double>());
+    line["step"] = state_.step;
+    folder_.log(line);
   }
 
   bool done() const { return state_.step == recipe_.total_steps(); }
@@ -146,16 +163,20 @@ class CaptionTraining {
       total += trainer_->evaluate(graph(batch.n_text), batch.inputs).at("loss").f32()[0];
     }
     result_.validation_loss = total / static_cast<double>(n);
-    folder_.log({{"step", state_.step}, {"validation_loss", result_.validation_loss}});
-    bool new_stage = style(state_.step - 1) != best_style_;  // losses of different texts do not compare
+    log({{"validation_loss", result_.validation_loss}});
+    bool new_stage = style(state_.step - 1) != state_.best_style;
     bool best = new_stage || result_.validation_loss < state_.best_loss;
-    best_style_ = style(state_.step - 1);
+    state_.best_style = style(state_.step - 1);
     state_.evaluations_without_progress = best ? 0 : state_.evaluations_without_progress + 1;
     if (best) state_.best_loss = result_.validation_loss;
     return best;
   }
 
-  void save(bool best) { folder_.save(*trainer_, *model_, *tokenizer_, state_, best); }
+  void save(bool best) {
+    if (!folder_.has_checkpoint() && state_.step == 0) return;  // stopped before the first step
+    folder_.save(*trainer_, *model_, *tokenizer_, state_, best);
+    draw_curves(recipe_.out);
+  }
 
   Recipe recipe_;
   RunFolder folder_;
@@ -165,8 +186,8 @@ class CaptionTraining {
   std::unique_ptr<Trainer> trainer_;
   Weights weights_;
   std::unique_ptr<CaptionBatches> batches_;
+  std::unique_ptr<EventWriter> events_;
   std::map<int64_t, std::shared_ptr<Graph>> graphs_;
-  std::string best_style_;
   RunState state_;
   TrainingResult result_;
 };

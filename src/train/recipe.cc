@@ -37,19 +37,25 @@ Json to_json(const YAML::Node& node) {
   return node.IsNull() ? Json() : scalar_to_json(node.Scalar());
 }
 
+// One step of a dotted path: a field of a map (made if it is missing), or an item of a list by its number.
+Json& child(Json& at, const std::string& key, const std::string& change) {
+  if (at.is_null() || at.is_object()) return at[key];
+  if (!at.is_array()) throw usage_error("--set {}: \"{}\" is below {}, which has no fields", change, key, at.dump());
+  size_t index = at.size();
+  auto r = std::from_chars(key.data(), key.data() + key.size(), index);
+  if (r.ec != std::errc() || r.ptr != key.data() + key.size() || index >= at.size())
+    throw usage_error("--set {}: \"{}\" is no item of a list of {}; the first is 0", change, key, at.size());
+  return at[index];
+}
+
 void apply_change(Json& recipe, const std::string& change) {
   size_t equals = change.find('=');
   if (equals == std::string::npos || equals == 0) throw usage_error("--set {}: expected a.b=value", change);
   Json* at = &recipe;
   std::string path = change.substr(0, equals);
-  for (size_t dot; (dot = path.find('.')) != std::string::npos; path.erase(0, dot + 1)) {
-    std::string key = path.substr(0, dot);
-    bool index = at->is_array() && !key.empty() && key.find_first_not_of("0123456789") == std::string::npos;
-    if (index && std::stoul(key) >= at->size())
-      throw usage_error("--set {}: the list has {} items", change, at->size());
-    at = index ? &(*at)[std::stoul(key)] : &(*at)[key];
-  }
-  (*at)[path] = to_json(YAML::Load(change.substr(equals + 1)));
+  for (size_t dot; (dot = path.find('.')) != std::string::npos; path.erase(0, dot + 1))
+    at = &child(*at, path.substr(0, dot), change);
+  child(*at, path, change) = to_json(YAML::Load(change.substr(equals + 1)));
 }
 
 // Reads the fields of one object and complains about the ones nobody read.
@@ -84,8 +90,12 @@ class Fields {
 };
 
 Json model_config(const Json& model, const std::string& where) {
+  if (!model.is_object()) throw invalid_input("{}: \"model\" is {}, expected a map", where, model.dump());
   if (!model.contains("preset")) return model;
-  std::string name = model.value("family", "");
+  for (const char* field : {"family", "preset"})
+    if (!model.contains(field) || !model[field].is_string())
+      throw invalid_input("{}: model has no word for \"{}\"", where, field);
+  std::string name = model["family"].get<std::string>();
   const Family* family = find_family(name);
   if (!family) throw invalid_input("{}: no model family \"{}\"; `galago models` lists them", where, name);
   std::string size = model["preset"].get<std::string>();
@@ -157,6 +167,7 @@ Recipe read_recipe(const std::string& path, const std::vector<std::string>& chan
     d.finish();
   }
   if (const Json* stages = f.object("stages")) {
+    if (!stages->is_array()) throw invalid_input("{}: \"stages\" is {}, expected a list", path, stages->dump());
     for (const Json& item : *stages) {
       StageRecipe stage;
       Fields s(item, path + ": stages");

@@ -1,5 +1,8 @@
 #include "train/run_folder.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <filesystem>
 
 #include "base/error.h"
@@ -8,14 +11,28 @@
 
 namespace galago {
 namespace fs = std::filesystem;
+namespace {
+
+// Makes names in a folder survive a power cut; the files sync themselves.
+void sync_folder(const std::string& path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
+}
+
+}  // namespace
 
 Json RunState::to_json() const {
-  return {{"step", step}, {"best_loss", best_loss}, {"evaluations_without_progress", evaluations_without_progress}};
+  return {{"step", step},
+          {"best_loss", best_loss},
+          {"evaluations_without_progress", evaluations_without_progress},
+          {"best_style", best_style}};
 }
 
 RunState RunState::from_json(const Json& json) {
   return {json.at("step").get<int64_t>(), json.at("best_loss").get<double>(),
-          json.at("evaluations_without_progress").get<int>()};
+          json.at("evaluations_without_progress").get<int>(), json.value("best_style", "")};
 }
 
 RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
@@ -28,9 +45,20 @@ bool RunFolder::has_checkpoint() const { return fs::exists(path_ + "/last/state.
 
 std::string RunFolder::checkpoint_name(int64_t step) const { return fmt::format("step-{:08}", step); }
 
+// A step that `last` points to is already there, byte for byte; replacing it would leave a moment without any.
 void RunFolder::save(const torch_backend::Trainer& trainer, const Model& model, const Tokenizer& tokenizer,
                      const RunState& state, bool best) {
-  std::string name = checkpoint_name(state.step), temporary = path_ + "/" + name + ".tmp";
+  std::string name = checkpoint_name(state.step);
+  if (target("last") != name || !has_checkpoint()) write_checkpoint(name, trainer, model, tokenizer, state);
+  point("last", name);
+  if (best) point("best", name);
+  sync_folder(path_);
+  remove_old();
+}
+
+void RunFolder::write_checkpoint(const std::string& name, const torch_backend::Trainer& trainer, const Model& model,
+                                 const Tokenizer& tokenizer, const RunState& state) {
+  std::string temporary = path_ + "/" + name + ".tmp";
   fs::remove_all(temporary);
   fs::create_directories(temporary);
   Weights weights;
@@ -41,11 +69,15 @@ void RunFolder::save(const torch_backend::Trainer& trainer, const Model& model, 
   for (auto& [key, tensor] : trainer.optimizer_state()) moments.push_back({key, tensor});
   write_safetensors(temporary + "/optimizer.safetensors", std::move(moments));
   write_file(temporary + "/state.json", state.to_json().dump(2) + "\n");
+  sync_folder(temporary);
   fs::remove_all(path_ + "/" + name);
   fs::rename(temporary, path_ + "/" + name);
-  point("last", name);
-  if (best) point("best", name);
-  remove_old();
+  sync_folder(path_);
+}
+
+std::string RunFolder::target(const std::string& link) const {
+  std::error_code none;
+  return fs::read_symlink(path_ + "/" + link, none).string();
 }
 
 void RunFolder::point(const std::string& link, const std::string& target) {
@@ -56,15 +88,13 @@ void RunFolder::point(const std::string& link, const std::string& target) {
 }
 
 void RunFolder::remove_old() {
-  auto target = [&](const char* link) {
-    std::error_code none;
-    return fs::read_symlink(path_ + "/" + link, none).string();
-  };
   std::string last = target("last"), best = target("best");
+  std::vector<fs::path> old;
   for (const auto& entry : fs::directory_iterator(path_)) {
     std::string name = entry.path().filename().string();
-    if (name.starts_with("step-") && name != last && name != best) fs::remove_all(entry.path());
+    if (name.starts_with("step-") && name != last && name != best) old.push_back(entry.path());
   }
+  for (const fs::path& path : old) fs::remove_all(path);
 }
 
 RunState RunFolder::resume(torch_backend::Trainer& trainer, const Model& model) {
@@ -84,6 +114,8 @@ RunState RunFolder::resume(torch_backend::Trainer& trainer, const Model& model) 
   write_file(path_ + "/log.jsonl", kept);
   return state;
 }
+
+void RunFolder::start_over() { fs::remove(path_ + "/log.jsonl"); }
 
 void RunFolder::log(const Json& line) {
   if (!log_.is_open()) log_.open(path_ + "/log.jsonl", std::ios::app);
