@@ -34,7 +34,7 @@ macro(galago_eval)
   if(freetype_FOUND)
     list(APPEND GALAGO_EVAL_DEPS galago_data)
   else()
-    list(APPEND GALAGO_EVAL_LEFT_OUT "src/eval/(scenes|scene_items|contact_sheet).cc$")
+    list(APPEND GALAGO_EVAL_LEFT_OUT "src/eval/(scene[a-z_]*|contact_sheet).cc$")
   endif()
   if(httplib_FOUND)
     list(APPEND GALAGO_EVAL_DEPS PkgConfig::httplib)
@@ -69,9 +69,11 @@ macro(galago_layers)
     target_precompile_headers(galago_torch PRIVATE ${CMAKE_SOURCE_DIR}/src/torch/libtorch.h)
     galago_library(train DEPS galago_data galago_quant galago_torch yaml-cpp protobuf::libprotobuf)
     file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/generated)
-    protobuf_generate(TARGET galago_train LANGUAGE cpp PROTOS ${CMAKE_SOURCE_DIR}/src/train/event.proto
-      IMPORT_DIRS ${CMAKE_SOURCE_DIR}/src PROTOC_OUT_DIR ${CMAKE_BINARY_DIR}/generated)  # train/event.pb.h
-    target_include_directories(galago_train SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/generated)
+    protobuf_generate(TARGET galago_train LANGUAGE cpp PROTOS src/train/event.proto
+      PROTOC_OUT_DIR ${CMAKE_BINARY_DIR}/generated)
+    target_include_directories(galago_train SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/generated ${CMAKE_BINARY_DIR}/generated/src)
+    add_executable(train_bench EXCLUDE_FROM_ALL bench/train_bench.cc)
+    target_link_libraries(train_bench PRIVATE galago_train)
     list(APPEND GALAGO_CLI_DEPS galago_torch galago_train)
   endif()
   # Commands that need a layer which is not built are left out of the program (commands.def, #if).

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
@@ -20,6 +21,8 @@ namespace galago {
 namespace {
 
 using torch_backend::Trainer;
+
+constexpr double kCurvesEveryMs = 30'000;  // drawing takes a tenth of a second
 
 // Tokens that the vocabulary is trained on come from all styles, so that later stages find their words.
 std::shared_ptr<const Tokenizer> train_tokenizer(const Recipe& recipe, const CaptionSource& source) {
@@ -175,7 +178,10 @@ class CaptionTraining {
   void save(bool best) {
     if (!folder_.has_checkpoint() && state_.step == 0) return;  // stopped before the first step
     folder_.save(*trainer_, *model_, *tokenizer_, state_, best);
-    draw_curves(recipe_.out);
+    if (done() || interrupted() || since_curves_.elapsed_ms() > kCurvesEveryMs) {
+      draw_curves(recipe_.out);
+      since_curves_ = {};
+    }
   }
 
   Recipe recipe_;
@@ -188,6 +194,7 @@ class CaptionTraining {
   std::unique_ptr<CaptionBatches> batches_;
   std::unique_ptr<EventWriter> events_;
   std::map<int64_t, std::shared_ptr<Graph>> graphs_;
+  Stopwatch since_curves_;
   RunState state_;
   TrainingResult result_;
 };

@@ -26,8 +26,8 @@ struct Range {
   double share(double v) const { return (v - low) / (high - low); }
 };
 
-Range range_of(std::initializer_list<const Series*> all) {
-  double low = INFINITY, high = -INFINITY;
+Range range_of(std::initializer_list<const Series*> all, double low = INFINITY) {
+  double high = -INFINITY;
   for (const Series* series : all)
     for (double v : series->value) low = std::min(low, v), high = std::max(high, v);
   if (!(low <= high)) return {};
@@ -119,7 +119,7 @@ void draw(Canvas& canvas, const TrainingCurves& curves, const std::string& title
   loss.marks(curves.validation_loss, kOrange);
   legend(loss, {{"training, each", {kPaleBlue, 2}}, {"training, smoothed", {kBlue, 2}}, {"validation", {kOrange, 2}}});
 
-  Panel rate{canvas, kLeft, 462, kRight, 570, steps, range_of({&curves.learning_rate})};
+  Panel rate{canvas, kLeft, 462, kRight, 570, steps, range_of({&curves.learning_rate}, 0)};
   rate.axes("learning rate", true);
   rate.stages(curves.stages, false);
   rate.curve(thinned(curves.learning_rate, kMostPoints), {kGreen, 2});
@@ -154,13 +154,18 @@ TrainingCurves read_curves(const std::string& folder) {
 }
 
 Series smoothed(const Series& raw, double window) {
-  Series out{raw.step, {}};
-  double keep = 1 - 1 / std::max(window, 1.0), sum = 0, weight = 0;
-  for (double v : raw.value) {
-    sum = keep * sum + v;
-    weight = keep * weight + 1;
-    out.value.push_back(sum / weight);
-  }
+  Series out{raw.step, std::vector<double>(raw.value.size())};
+  double keep = 1 - 1 / std::max(window, 1.0);
+  auto pass = [&](auto value, auto end, auto to) {
+    double sum = 0, weight = 0;
+    for (; value != end; ++value, ++to) {
+      sum = keep * sum + *value;
+      weight = keep * weight + 1;
+      *to += sum / weight / 2;
+    }
+  };
+  pass(raw.value.begin(), raw.value.end(), out.value.begin());
+  pass(raw.value.rbegin(), raw.value.rend(), out.value.rbegin());
   return out;
 }
 
@@ -180,12 +185,12 @@ Series thinned(const Series& raw, size_t n) {
 std::vector<double> round_ticks(double low, double high) {
   double room = high - low;
   if (!(room > 0) || !std::isfinite(room)) return {low};
-  double unit = std::pow(10, std::floor(std::log10(room / 4)));
-  double ratio = room / 4 / unit;
+  double unit = std::pow(10, std::floor(std::log10(room / 5)));
+  double ratio = room / 5 / unit;
   double distance = unit * (ratio < 1.5 ? 1 : ratio < 3.5 ? 2 : ratio < 7.5 ? 5 : 10);
   std::vector<double> ticks;
   for (double i = std::ceil(low / distance - 1e-9); i * distance <= high + 1e-9 * distance; ++i)
-    ticks.push_back(i * distance);
+    ticks.push_back(i * distance + 0.0);  // no -0
   return ticks;
 }
 

@@ -23,11 +23,11 @@ struct TrainingCurves {
 
 TrainingCurves read_curves(const std::string& folder);  // lines that are no JSON are left out (a run was killed)
 
-// Moving average without delay at the beginning: y_i = sum_j a^(i-j) x_j / sum_j a^(i-j), a = 1 - 1 / window.
+// Mean of a forward and a backward moving average, so that the curve does not lag: weights a^|i-j|, a = 1 - 1 / window.
 Series smoothed(const Series& raw, double window);
 // At most n points: each is the mean of its neighbours.
 Series thinned(const Series& raw, size_t n);
-// 3 to 8 round numbers within [low, high], for the marks of an axis.
+// 3 to 9 round numbers within [low, high], for the marks of an axis.
 std::vector<double> round_ticks(double low, double high);
 
 // Writes both files; no curves.png (and a note) where the font is not installed. Nothing without a logged step.
