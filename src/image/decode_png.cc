@@ -1,6 +1,8 @@
 // PNG by libpng: every depth and colour kind becomes 8-bit RGB. Gamma and profiles are left alone, as Pillow does.
 #include <png.h>
 
+#include <algorithm>
+
 #include "image/c_error_trap.h"
 #include "image/decode.h"
 
@@ -42,9 +44,9 @@ struct PngReader {
     if (!ok) fail();
   }
 
-  void convert_to_rgb8() {
-    bool ok = call_c(trap, [this] {
-      png_set_strip_16(png);  // keeps the high byte
+  void convert_to_rgb(bool keep_16) {
+    bool ok = call_c(trap, [this, keep_16] {
+      if (!keep_16) png_set_strip_16(png);  // keeps the high byte
       if (png_get_color_type(png, info) == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
       if (png_get_bit_depth(png, info) < 8) png_set_expand_gray_1_2_4_to_8(png);
       png_set_gray_to_rgb(png);
@@ -71,6 +73,30 @@ struct PngReader {
   size_t position = 0;
 };
 
+// The picture with channels of `n_bytes` bytes, 1 or 2 (big-endian), as rows without gaps.
+std::vector<uint8_t> read_channels(const DecodeJob& job, size_t n_bytes) {
+  PngReader reader(job);
+  reader.read_header();
+  size_t height = png_get_image_height(reader.png, reader.info);
+  size_t row_bytes = 3 * n_bytes * png_get_image_width(reader.png, reader.info);
+  reader.convert_to_rgb(n_bytes == 2);
+  CHECK(png_get_rowbytes(reader.png, reader.info) == row_bytes);
+  std::vector<uint8_t> channels(row_bytes * height);
+  std::vector<uint8_t*> rows(height);
+  for (size_t y = 0; y < height; ++y) rows[y] = channels.data() + y * row_bytes;
+  reader.read_rows(rows.data());  // what follows the last row is not looked at: some files have more data there
+  return channels;
+}
+
+void keep_low_bytes(const DecodeJob& job, std::vector<uint8_t>& rgb) {
+  std::vector<uint8_t> wide = read_channels(job, 2);
+  for (size_t i = 0; i < rgb.size(); ++i) rgb[i] = wide[2 * i + 1];
+}
+
+bool all_zero(const std::vector<uint8_t>& bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 0; });
+}
+
 }  // namespace
 
 Image decode_png(const DecodeJob& job) {
@@ -81,12 +107,11 @@ Image decode_png(const DecodeJob& job) {
   check_size(job, width, height);
   uint64_t stored_bytes = png_get_rowbytes(reader.png, reader.info) * height;
   if (stored_bytes / kMaxDeflateRatio > job.bytes.size()) throw ends_early(job);
-  reader.convert_to_rgb8();
   Image image = make_image(static_cast<int>(width), static_cast<int>(height));
-  CHECK(png_get_rowbytes(reader.png, reader.info) == image.row_bytes());
-  std::vector<uint8_t*> rows(height);
-  for (int y = 0; y < image.height; ++y) rows[static_cast<size_t>(y)] = image.row(y);
-  reader.read_rows(rows.data());  // what follows the last row is not looked at: some files have more data there
+  image.rgb = read_channels(job, 1);
+  // 16-bit channels keep their high byte. But if no sample exceeds 255, these are 8-bit values in a 16-bit container,
+  // which would come out black: then the low byte is the value.
+  if (png_get_bit_depth(reader.png, reader.info) == 16 && all_zero(image.rgb)) keep_low_bytes(job, image.rgb);
   return image;
 }
 

@@ -42,8 +42,8 @@ struct DecodeLimits {
 
 Image make_image(int width, int height, Color color = {});
 
-// The stored view: alpha is dropped, not blended; a colour key is ignored; 16-bit channels keep their high byte; the
-// first frame of an animation counts. Truncated or broken data, an unknown format and sizes beyond `limits` throw
+// The stored view: alpha is dropped, not blended; a colour key is ignored; 16-bit channels keep their high byte
+// (their low byte if none exceeds 255); the first frame of an animation counts. Truncated or broken data, an unknown format and sizes beyond `limits` throw
 // InvalidInput with a message that begins with `subject`.
 Image decode_image(std::span<const std::byte> bytes, const std::string& subject, const DecodeLimits& limits = {});
 Image load_image(const std::string& path, const DecodeLimits& limits = {});
