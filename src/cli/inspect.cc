@@ -1,0 +1,211 @@
+// galago inspect MODEL: family, config, tensors, tokens per picture, and the memory that running it takes. A weight
+// file that galago cannot run (a foreign GGUF, a bare safetensors file) is listed all the same.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "cpu/plan.h"
+#include "formats/gguf.h"
+#include "formats/safetensors.h"
+#include "runtime/checkpoint.h"
+#include "runtime/graphs.h"
+
+namespace galago::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kDefaultContext = 4096, kDefaultChunk = 512;  // as Session's
+
+struct Options {
+  std::string model, size = "640x480";
+  int context = 0;
+  bool json = false;
+};
+
+Json dims(const Shape& shape) { return Json(std::vector<int64_t>(shape.dims().begin(), shape.dims().end())); }
+
+Json weights_json(const Model& model, const Weights& weights) {
+  Json list = Json::array();
+  for (const WeightSpec& spec : model.weights()) {
+    auto found = weights.find(spec.name);
+    if (found == weights.end()) continue;
+    const Tensor& data = found->second->data;
+    list.push_back({{"name", spec.name},
+                    {"shape", dims(data.shape())},
+                    {"type", info(data.dtype()).name},
+                    {"bytes", data.n_bytes()}});
+  }
+  return list;
+}
+
+// The cache as the session lays it out, without its memory: planning never looks inside.
+std::vector<LayerCache> unbacked_caches(const CacheSpec& spec, int context) {
+  static std::byte nowhere;
+  auto state = [&](const char* what, int i) {
+    Tensor data = Tensor::view(DType::F32, {1, context, spec.n_kv_heads, spec.d_head}, &nowhere, nullptr);
+    return std::make_shared<State>(State{fmt::format("cache.{}.{}", i, what), data});
+  };
+  std::vector<LayerCache> caches;
+  for (int i = 0; i < spec.n_layers; ++i) caches.push_back({state("key", i), state("value", i)});
+  return caches;
+}
+
+// Bytes of one run's intermediate values; packed copies and scratch of kernels are not counted.
+size_t activation_bytes(const Checkpoint& checkpoint, int context) {
+  const Model& model = *checkpoint.model;
+  std::vector<LayerCache> caches = unbacked_caches(model.cache(), context);
+  int chunk = std::min(context, kDefaultChunk);
+  size_t text = cpu::plan_memory(*step_graph(model, checkpoint.weights, caches, chunk, 0, true), {}).arena_bytes;
+  size_t picture = cpu::plan_memory(*encode_graph(model, checkpoint.weights, 1), {}).arena_bytes;
+  return text + picture;
+}
+
+Json memory_json(const Checkpoint& checkpoint, const Json& tensors, int context) {
+  CacheSpec cache = checkpoint.model->cache();
+  size_t weights = 0;
+  for (const Json& tensor : tensors) weights += tensor["bytes"].get<size_t>();
+  size_t kv = sizeof(float) * 2 * static_cast<size_t>(cache.n_layers) * static_cast<size_t>(context) *
+              static_cast<size_t>(cache.n_kv_heads) * static_cast<size_t>(cache.d_head);
+  size_t activations = activation_bytes(checkpoint, context);
+  return {{"context", context},
+          {"weights_bytes", weights},
+          {"kv_cache_bytes", kv},
+          {"activation_bytes", activations},
+          {"total_bytes", weights + kv + activations}};
+}
+
+Json pictures_json(const Model& model, const std::string& size) {
+  PictureSpec spec = model.pictures();
+  auto [width, height] = parse_size(size);
+  int images = find_slicing_policy(spec.policy).plan(width, height, spec.slice).n_images();
+  return {{"policy", spec.policy}, {"tile", spec.slice.tile}, {"tokens_per_tile", spec.tokens_per_tile},
+          {"example_size", size},  {"tiles", images},         {"tokens_per_picture", images * spec.tokens_per_tile}};
+}
+
+int context_of(const Options& o, const CacheSpec& cache) {
+  if (o.context > cache.max_context)
+    throw invalid_input("-c {}: this model has places for at most {} tokens", o.context, cache.max_context);
+  return o.context > 0 ? o.context : std::min(cache.max_context, kDefaultContext);
+}
+
+Json inspect_model(const Options& o) {
+  Checkpoint checkpoint = load_checkpoint(o.model);
+  const Model& model = *checkpoint.model;
+  Json tensors = weights_json(model, checkpoint.weights);
+  Json result{{"model", o.model},
+              {"family", model.family()},
+              {"title", find_family(model.family())->title},
+              {"parameters", count_parameters(model)},
+              {"vocab", model.n_vocab()},
+              {"max_context", model.cache().max_context},
+              {"config", model.config()},
+              {"pictures", pictures_json(model, o.size)},
+              {"memory", memory_json(checkpoint, tensors, context_of(o, model.cache()))},
+              {"tensors", tensors}};
+  result["tokenizer"] = checkpoint.tokenizer ? Json(checkpoint.tokenizer->vocab_size()) : Json(nullptr);
+  return result;
+}
+
+Json inspect_gguf(const std::string& path) {
+  GgufFile file = GgufFile::open(path);
+  Json metadata = Json::object(), tensors = Json::array();
+  for (const GgufEntry& entry : file.entries()) metadata[std::string(entry.key)] = entry.to_string();
+  for (const GgufTensor& tensor : file.tensors())
+    tensors.push_back(
+        {{"name", tensor.name}, {"shape", dims(tensor.shape)}, {"type", tensor.type.name}, {"bytes", tensor.n_bytes}});
+  return {{"model", path},
+          {"family", nullptr},
+          {"format", fmt::format("GGUF version {}", file.version())},
+          {"metadata", metadata},
+          {"tensors", tensors}};
+}
+
+Json inspect_safetensors(const std::string& path) {
+  SafetensorsFile file = SafetensorsFile::open(path);
+  Json tensors = Json::array();
+  for (const SafetensorsRecord& tensor : file.tensors())
+    tensors.push_back({{"name", tensor.name},
+                       {"shape", dims(tensor.shape)},
+                       {"type", tensor.dtype_name},
+                       {"bytes", tensor.end - tensor.begin}});
+  return {{"model", path},
+          {"family", nullptr},
+          {"format", "safetensors"},
+          {"metadata", file.metadata()},
+          {"tensors", tensors}};
+}
+
+double megabytes(const Json& bytes) { return bytes.get<double>() / 1e6; }
+
+void print_tensors(const Json& tensors) {
+  std::vector<std::vector<std::string>> rows{{"TENSOR", "SHAPE", "TYPE", "BYTES"}};
+  for (const Json& t : tensors)
+    rows.push_back({t["name"].get<std::string>(),
+                    fmt::format("{}", fmt::join(t["shape"].get<std::vector<int64_t>>(), " x ")),
+                    t["type"].get<std::string>(), std::to_string(t["bytes"].get<size_t>())});
+  print_table(rows);
+}
+
+void print_listing(const Json& j) {
+  fmt::print("{}: {}; not a model that galago runs\n\n", j["model"].get<std::string>(), j["format"].get<std::string>());
+  for (auto& [key, value] : j["metadata"].items()) fmt::print("{} = {}\n", key, value.get<std::string>());
+  fmt::print("\n");
+  print_tensors(j["tensors"]);
+}
+
+void print_model(const Json& j) {
+  const Json& p = j["pictures"];
+  const Json& m = j["memory"];
+  fmt::print("{}: {}\n{} parameters, {} token rows, {} places\n", j["family"].get<std::string>(),
+             j["title"].get<std::string>(), j["parameters"].get<int64_t>(), j["vocab"].get<int>(),
+             j["max_context"].get<int>());
+  fmt::print("picture of {}: {} tiles of {} pixels ({}), {} tokens\n", p["example_size"].get<std::string>(),
+             p["tiles"].get<int>(), p["tile"].get<int>(), p["policy"].get<std::string>(),
+             p["tokens_per_picture"].get<int>());
+  fmt::print("memory for {} tokens: weights {:.1f} MB + cache {:.1f} MB + activations {:.1f} MB = {:.1f} MB\n",
+             m["context"].get<int>(), megabytes(m["weights_bytes"]), megabytes(m["kv_cache_bytes"]),
+             megabytes(m["activation_bytes"]), megabytes(m["total_bytes"]));
+  fmt::print("config: {}\n\n", j["config"].dump());
+  print_tensors(j["tensors"]);
+}
+
+bool has_magic(const std::string& path, std::string_view magic) {
+  std::ifstream file(path, std::ios::binary);
+  std::string begin(magic.size(), '\0');
+  file.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  return begin == magic;
+}
+
+Json inspect(const Options& o) {
+  if (!fs::is_regular_file(o.model)) return inspect_model(o);
+  if (has_magic(o.model, "GGUF"))
+    return GgufFile::open(o.model).has_key("galago.config") ? inspect_model(o) : inspect_gguf(o.model);
+  if (o.model.ends_with(".safetensors") || o.model.ends_with(".index.json")) return inspect_safetensors(o.model);
+  return inspect_model(o);
+}
+
+void run(const Options& o) {
+  parse_size(o.size);
+  Json result = inspect(o);
+  if (o.json) return print_json(result);
+  result["family"].is_null() ? print_listing(result) : print_model(result);
+}
+
+}  // namespace
+
+void define_inspect(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  app.add_option("MODEL,-m,--model", o->model, "a GGUF file, a Hugging Face folder or a safetensors file")->required();
+  app.add_option("-c,--context", o->context,
+                 "memory for this many tokens (default: what the model allows, at most 4096)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--size", o->size, "count the tokens of a picture of WIDTHxHEIGHT (640x480)");
+  app.add_flag("--json", o->json, "everything as one JSON object");
+  app.callback([o] { run(*o); });
+}
+
+}  // namespace galago::cli
