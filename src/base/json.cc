@@ -18,7 +18,9 @@ Json parse_json(std::string_view text, const std::string& subject, bool unique_k
   std::vector<std::set<std::string>> keys;
   auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
     using Event = Json::parse_event_t;
-    if (depth > kMaxDepth) throw invalid_input("{}: JSON is nested deeper than {} levels", subject, kMaxDepth);
+    bool opens = event == Event::object_start || event == Event::array_start;  // depth: how many are open already
+    if (opens && depth >= kMaxDepth)
+      throw invalid_input("{}: JSON is nested deeper than {} levels", subject, kMaxDepth);
     if (!unique_keys) return true;
     if (event == Event::object_start) keys.emplace_back();
     if (event == Event::object_end) keys.pop_back();

@@ -20,7 +20,8 @@ class ThreadPool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls body(begin, end) on pieces of [0, n) that are at least `grain` long, on all workers, and waits.
+  // Calls body(begin, end) on pieces of [0, n), each longer than half of `grain`, on all workers, and waits. (The last
+  // piece is what is left.)
   // Which worker takes which piece varies; the pieces themselves depend only on n, grain and size(). The first
   // exception of a body is thrown again here.
   template <class Body>
