@@ -95,7 +95,6 @@ TEST(Errors, CarryKindAndSentence) {
 }
 
 TEST(ErrorsDeathTest, CheckAbortsWithItsPlace) {
-  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
   int n = 3;
   EXPECT_DEATH(CHECK(n == 4, "n is {}", n), "numbers_test.cc:[0-9]+: CHECK\\(n == 4\\) failed: n is 3");
   CHECK(n == 3);
