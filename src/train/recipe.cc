@@ -201,6 +201,7 @@ Json recipe_to_json(const Recipe& r) {
           {"model", r.model},
           {"init", r.init},
           {"vocab_size", r.vocab_size},
+          {"tokenizer_texts", r.tokenizer_texts},
           {"data",
            {{"folder", r.data.folder},
             {"seed", r.data.seed},
@@ -219,7 +220,14 @@ Json recipe_to_json(const Recipe& r) {
           {"clip", r.clip},
           {"beta2", r.beta2},
           {"bf16", r.bf16},
-          {"seed", r.seed}};
+          {"seed", r.seed},
+          {"eval_every", r.eval_every},
+          {"save_every", r.save_every},
+          {"log_every", r.log_every},
+          {"patience", r.patience},
+          {"out", r.out},
+          {"device", r.device},
+          {"threads", r.threads}};
 }
 
 }  // namespace galago

@@ -47,6 +47,6 @@ struct Recipe {
 
 // Throws InvalidInput naming file and field; unknown fields are errors. `changes`: "batch=32", "data.seed=7".
 Recipe read_recipe(const std::string& path, const std::vector<std::string>& changes);
-Json recipe_to_json(const Recipe& recipe);
+Json recipe_to_json(const Recipe& recipe);  // every field; read_recipe() reads it back
 
 }  // namespace galago

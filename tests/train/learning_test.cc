@@ -91,7 +91,8 @@ TEST(Gradient, ConvolutionStem) {
   check_gradients(*make_model(config, "tiny"), 0.004, 0.03);
 }
 
-// nanovlm.md A10: mini learns 64 pairs by heart. Widths and depths of mini; pictures of 64 instead of 224 pixels.
+// nanovlm.md A10: mini learns 64 pairs by heart. Widths and depths of mini; pictures of 64 instead of 224 pixels
+// and 512 tokens, as 64 texts give no more.
 TEST(SlowOverfit, MiniLearns64PairsByHeart) {
   SKIP_WITHOUT_FONT();
   Json config = find_family("nanovlms")->preset("mini");
