@@ -18,12 +18,16 @@ def build(torch):
     d, LM_FFN, HEADS, KV_HEADS, LM_BLOCKS, VOCAB = 256, 640, 8, 4, 3, 2048
     HEAD = d // HEADS
 
+    class LayerNorm(nn.LayerNorm):
+        def forward(self, x):  # before 2.0 autocast did not widen it on the CPU
+            return super().forward(x if hasattr(F, "scaled_dot_product_attention") else x.float())
+
     class Stem(nn.Module):
         def __init__(self):
             super().__init__()
             widths = [3, 32, 64, 128, 256]
             self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths, widths[1:]))
-            self.norm, self.fc = nn.LayerNorm(256), nn.Linear(256, D)
+            self.norm, self.fc = LayerNorm(256), nn.Linear(256, D)
 
         def forward(self, x):
             for conv in self.convs:
@@ -33,7 +37,7 @@ def build(torch):
     class VitBlock(nn.Module):
         def __init__(self):
             super().__init__()
-            self.ln1, self.ln2 = nn.LayerNorm(D, 1e-6), nn.LayerNorm(D, 1e-6)
+            self.ln1, self.ln2 = LayerNorm(D, 1e-6), LayerNorm(D, 1e-6)
             self.qkv, self.proj = nn.Linear(D, 3 * D), nn.Linear(D, D)
             self.fc1, self.fc2 = nn.Linear(D, VIT_FFN), nn.Linear(VIT_FFN, D)
 
@@ -91,7 +95,7 @@ def build(torch):
             super().__init__()
             self.stem, self.pos = Stem(), nn.Parameter(torch.zeros(1, 64, D))
             self.vit = nn.ModuleList(VitBlock() for _ in range(VIT_BLOCKS))
-            self.vit_norm, self.projector = nn.LayerNorm(D, 1e-6), nn.Linear(4 * D, d, bias=False)
+            self.vit_norm, self.projector = LayerNorm(D, 1e-6), nn.Linear(4 * D, d, bias=False)
             self.tokens = nn.Embedding(VOCAB, d)
             self.text = nn.ModuleList(TextBlock() for _ in range(LM_BLOCKS))
             self.norm = RmsNorm()
