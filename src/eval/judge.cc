@@ -96,7 +96,7 @@ std::optional<int> grade_behind(std::string_view text, std::string_view key) {
     if (!word) continue;
     size_t digit = end;
     while (digit < text.size() && digit < end + kReach && !is_digit(text[digit]) && text[digit] != '\n') ++digit;
-    if (digit < text.size() && text[digit - 1] == '-' && digit - 1 > end && text[digit - 2] == ':') continue;  // ":-3"
+    if (digit > end && text[digit - 1] == '-') continue;  // below zero
     if (auto grade = number_at(text, digit)) return grade;
   }
   return {};
