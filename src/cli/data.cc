@@ -58,7 +58,7 @@ void define_scenes(CLI::App& app) {
   const char* counts[] = {"--train", "--val", "--test", "--test-unseen"};
   for (size_t i = 0; i < std::size(counts); ++i)
     sub->add_option(counts[i], o->set.counts[i], "number of pictures")->check(CLI::NonNegativeNumber);
-  sub->add_option("--size", o->set.scenes.size, "pixels of a side (128)")->check(CLI::Range(16, 1024));
+  sub->add_option("--size", o->set.scenes.size, "pixels of a side (128)")->check(CLI::Range(64, 448));
   sub->add_option("--seed", o->set.scenes.seed, "the same seed gives the same set (1)");
   sub->add_option("--style", o->style, "short (20 to 25 words), long (60 to 70) or both");
   sub->add_option("-t,--threads", o->set.threads, "0 = one per processor");
