@@ -97,6 +97,13 @@ void Session::append(std::string_view text) {
   timings_.prefill += clock.lap_ms();
 }
 
+void Session::append_ids(std::span<const int32_t> ids) {
+  Stopwatch clock;
+  prefill({ids.begin(), ids.end()}, std::vector<const float*>(ids.size(), nullptr));
+  timings_.n_prompt += static_cast<int>(ids.size());
+  timings_.prefill += clock.lap_ms();
+}
+
 void Session::prefill(const std::vector<int32_t>& ids, const std::vector<const float*>& rows) {
   if (ids.empty()) throw invalid_input("the prompt is empty");
   if (n_past_ + ids.size() > static_cast<size_t>(options_.n_context))
@@ -162,7 +169,7 @@ std::string Session::generate(const GenerateOptions& options, const std::functio
   bool stopped = false;
   for (int i = 0; i < options.max_new_tokens && !stopped; ++i) {
     int32_t id = sampler.next(usable);
-    if (tokenizer.is_end_of_generation(id)) break;
+    if (tokenizer.is_end_of_generation(id) && !options.ignore_end) break;
     generated_.push_back(id);
     std::string piece = decoder.push(id);
     if (!piece.empty()) {

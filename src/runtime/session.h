@@ -26,6 +26,7 @@ struct SessionOptions {
 struct GenerateOptions {
   int max_new_tokens = 128;
   SamplingOptions sampling;
+  bool ignore_end = false;  // go on after an end token, to measure speed
 };
 
 struct Timings {  // milliseconds
@@ -42,6 +43,7 @@ class Session {
   void attach_image(const Image& image);  // prepared and encoded now; part of the next append()
   // Runs the prompt made of the attached pictures and this text. Throws InvalidInput if it does not fit the cache.
   void append(std::string_view text);
+  void append_ids(std::span<const int32_t> ids);  // tokens as they are, without pictures and prompt format
   // Continues until an end token, max_new_tokens or a full cache; on_text gets whole characters and may return false to
   // stop.
   std::string generate(const GenerateOptions& options, const std::function<bool(std::string_view)>& on_text = {});
