@@ -1,6 +1,7 @@
 // galago eval TASK ...: scores a model. One section a task (eval/tasks.def).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/error.h"
@@ -48,6 +49,9 @@ void write_sheet(const std::string& path, const SceneEvaluation& evaluation) {
 }
 
 void run_scenes(ScenesOptions o) {
+  constexpr std::string_view kSplitNames[] = {"train", "val", "test", "test_unseen"};
+  if (std::ranges::find(kSplitNames, o.split) == std::end(kSplitNames))
+    throw usage_error("--split {}: expected train, val, test or test_unseen", o.split);
   o.eval.items.split = split_from_name(o.split);
   o.eval.likelihood = !o.no_likelihood;
   if (!o.sheet.empty()) o.eval.keep_pictures = kSheetCells;
@@ -101,10 +105,10 @@ struct JudgeOptions {
 
 void print_judged(const JudgeSummary& s, bool json) {
   if (json) return print_json(judge_summary_to_json(s));
+  auto mean = [&](double v) { return s.scored == 0 ? std::string("-") : fmt::format("{:.2f}", v); };
   std::vector<std::vector<std::string>> rows = {{"criterion", "mean of 0-10"}};
-  for (size_t i = 0; i < kCriteria; ++i)
-    rows.push_back({std::string(kCriterionNames[i]), fmt::format("{:.2f}", s.means[i])});
-  rows.push_back({"all", fmt::format("{:.2f}", s.overall())});
+  for (size_t i = 0; i < kCriteria; ++i) rows.push_back({std::string(kCriterionNames[i]), mean(s.means[i])});
+  rows.push_back({"all", mean(s.overall())});
   print_table(rows);
   fmt::print("{} of {} texts graded", s.scored, s.items);
   if (s.malformed > 0) fmt::print(", {} replies could not be read", s.malformed);
