@@ -24,7 +24,7 @@ std::set<std::string> words(const std::string& text) {
 
 // Rows "| folder, folder | folder, folder |" between the head "| Folder | May include |" and the first other line.
 Table parse_table(std::istream& document) {
-  static const std::regex row(R"(\| ([a-z, ]+) \| ([a-z, ]*)\|.*)");
+  static const std::regex row(R"(\| ([a-z_, ]+) \| ([a-z_, ]*)\|.*)");
   Table table;
   bool inside = false;
   for (std::string line; std::getline(document, line);) {
