@@ -6,7 +6,7 @@
 #include "base/progress.h"
 #include "cli/command.h"
 #if GALAGO_WITH_TORCH
-#include "torch/environment.h"
+#include "torch_loader/environment.h"
 #endif
 
 namespace galago::cli {

@@ -1,5 +1,5 @@
 // The restart with OpenBLAS's and libgomp's variables happens once and keeps the process.
-#include "torch/environment.h"
+#include "torch_loader/environment.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>

@@ -1,4 +1,4 @@
-#include "torch/environment.h"
+#include "torch_loader/environment.h"
 
 #include <cstdlib>
 #include <string>
