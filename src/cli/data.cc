@@ -12,6 +12,7 @@
 #include "data/coco.h"
 #include "data/scene_set.h"
 #include "data/teacher.h"
+#include "image/write_png.h"
 #include "runtime/checkpoint.h"
 #include "text/train_bpe.h"
 
@@ -64,6 +65,37 @@ void define_scenes(CLI::App& app) {
   sub->add_option("-t,--threads", o->set.threads, "0 = one per processor");
   sub->add_flag("--json", o->json, "the counts as one JSON object");
   sub->callback([o] { run_scenes(*o); });
+}
+
+struct OneSceneArguments {
+  SceneOptions scenes;
+  std::string split = "test", style = "short", out;
+  int64_t index = 0;
+  bool json = false;
+};
+
+// Without loss: a picture for people is no place for JPEG blocks.
+void run_one_scene(OneSceneArguments o) {
+  o.scenes.style = style_from_name(o.style);
+  SceneSource source(o.scenes);
+  Scene scene = source.scene(split_from_name(o.split), o.index);
+  GlyphBook book(o.scenes.font);
+  if (!o.out.empty()) write_png(o.out, render_lossless(scene, o.scenes.size, book));
+  if (o.json) return print_json({{"text", source.text(scene)}, {"scene", scene_to_json(scene)}});
+  fmt::print("{}\n", source.text(scene));
+}
+
+void define_one_scene(CLI::App& app) {
+  auto o = std::make_shared<OneSceneArguments>();
+  CLI::App* sub = app.add_subcommand("scene", "one painted scene as PNG, its description to stdout");
+  sub->add_option("--split", o->split, "train, val, test or test_unseen (test)");
+  sub->add_option("--index", o->index, "number of the scene in its split (0)")->check(CLI::NonNegativeNumber);
+  sub->add_option("--size", o->scenes.size, "pixels of a side (128)")->check(CLI::Range(64, 448));
+  sub->add_option("--seed", o->scenes.seed, "of the set (1)");
+  sub->add_option("--style", o->style, "short or long");
+  sub->add_option("--out", o->out, "the PNG to write");
+  sub->add_flag("--json", o->json, "description and scene graph as one JSON object");
+  sub->callback([o] { run_one_scene(*o); });
 }
 
 struct TeacherArguments {
@@ -169,6 +201,7 @@ void define_random_model(CLI::App& app) {
 void define_data(CLI::App& app) {
   app.require_subcommand(1);
   define_scenes(app);
+  define_one_scene(app);
   define_nanovlms(app);
   define_random_model(app);
 }
