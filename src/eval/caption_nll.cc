@@ -70,27 +70,11 @@ double token_nll(std::span<const float> logits, int32_t target) {
 }
 
 CaptionNll::CaptionNll(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Executor> executor)
-    : checkpoint_(std::move(checkpoint)), executor_(std::move(executor)) {
+    : checkpoint_(std::move(checkpoint)), executor_(std::move(executor)), encoder_(checkpoint_, executor_) {
   if (!checkpoint_->tokenizer) throw invalid_input("{}: no tokenizer; text needs one", checkpoint_->path);
   auto end = checkpoint_->tokenizer->special_ids().eos;
   if (!end) throw invalid_input("{}: the tokenizer has no end token, which captions need", checkpoint_->path);
   end_ = *end;
-}
-
-EncodedPicture CaptionNll::encode(const Image& image) {
-  const Model& model = *checkpoint_->model;
-  PreparedPicture prepared = prepare_picture(image, model.pictures());
-  int64_t tiles = prepared.pixels.shape()[0];
-  if (encoder_tiles_ != tiles) {
-    encoder_ = executor_->compile(encode_graph(model, checkpoint_->weights, tiles));
-    encoder_tiles_ = tiles;
-  }
-  Tensor pixels = encoder_->input("pixels");
-  std::memcpy(pixels.bytes(), prepared.pixels.bytes(), pixels.n_bytes());
-  encoder_->run();
-  Tensor result = encoder_->output("embeddings");
-  Shape rows{tiles * model.pictures().tokens_per_tile, model.d_model()};
-  return {prepared.grid, Tensor::from(rows, result.f32())};
 }
 
 CaptionNll::Layout CaptionNll::layout(const TileGrid& grid, std::string_view beginning) const {

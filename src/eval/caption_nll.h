@@ -13,7 +13,7 @@
 
 #include "graph/executor.h"
 #include "runtime/checkpoint.h"
-#include "runtime/picture.h"
+#include "runtime/picture_encoder.h"
 
 namespace galago {
 
@@ -36,17 +36,12 @@ std::vector<int64_t> derangement(int64_t n, uint64_t seed);
 // -ln softmax(logits)[target], in double.
 double token_nll(std::span<const float> logits, int32_t target);
 
-struct EncodedPicture {
-  TileGrid grid;
-  Tensor rows;  // [tiles * tokens_per_tile, d]
-};
-
 class CaptionNll {
  public:
   // Throws InvalidInput if the checkpoint has no tokenizer or no end token.
   CaptionNll(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Executor> executor);
 
-  EncodedPicture encode(const Image& image);
+  EncodedPicture encode(const Image& image) { return encoder_.encode(image); }
   // The text that follows `beginning` (may be empty). Throws InvalidInput if both pictures are not cut into the same
   // tiles, or if the text does not fit the model's context.
   NllSums score(const EncodedPicture& right, const EncodedPicture& other, std::string_view beginning,
@@ -63,8 +58,7 @@ class CaptionNll {
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::shared_ptr<Executor> executor_;
   int32_t end_ = 0;
-  std::unique_ptr<Program> encoder_;
-  int64_t encoder_tiles_ = 0;
+  PictureEncoder encoder_;
   std::map<std::pair<int64_t, int64_t>, std::unique_ptr<Program>> programs_;
 };
 

@@ -47,7 +47,8 @@ int32_t Sampler::draw(std::span<const float> logits) {
   for (size_t i = 0; i < keep; ++i) {
     double p = std::exp(candidates_[i].logit - top) / total;
     sum += p;
-    bool cut = (options_.top_p < 1 && sum > options_.top_p) || p < options_.min_p / total;  // the most probable token always stays
+    bool cut = (options_.top_p < 1 && sum > options_.top_p) ||
+               p < options_.min_p / total;  // the most probable token always stays
     if (i > 0 && cut) keep = i;
   }
   double scaled = 0;

@@ -37,7 +37,10 @@ struct Session::PrefillProgram {
 
 Session::Session(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Executor> executor,
                  const SessionOptions& options)
-    : checkpoint_(std::move(checkpoint)), executor_(std::move(executor)), options_(options) {
+    : checkpoint_(std::move(checkpoint)),
+      executor_(std::move(executor)),
+      options_(options),
+      encoder_(checkpoint_, executor_) {
   CacheSpec spec = checkpoint_->model->cache();
   if (!checkpoint_->tokenizer) throw invalid_input("{}: no tokenizer; text needs one", checkpoint_->path);
   if (options_.n_context <= 0) options_.n_context = std::min(spec.max_context, kDefaultContext);
@@ -57,28 +60,16 @@ size_t Session::cache_bytes() const {
 }
 
 void Session::attach_image(const Image& image) {
-  const Model& model = *checkpoint_->model;
-  Stopwatch clock;
-  PreparedPicture prepared = prepare_picture(image, model.pictures());
-  timings_.prepare += clock.lap_ms();
-  int64_t tiles = prepared.pixels.shape()[0];
-  if (encoder_tiles_ != tiles) {
-    encoder_ = executor_->compile(encode_graph(model, checkpoint_->weights, tiles));
-    encoder_tiles_ = tiles;
-  }
-  Tensor pixels = encoder_->input("pixels");
-  std::memcpy(pixels.bytes(), prepared.pixels.bytes(), pixels.n_bytes());
-  encoder_->run();
-  Tensor result = encoder_->output("embeddings");
-  pictures_.push_back({prepared.grid, Tensor::from(result.shape(), result.f32())});
-  timings_.encode += clock.lap_ms();
+  pictures_.push_back(encoder_.encode(image));
+  timings_.prepare += pictures_.back().prepare_ms;
+  timings_.encode += pictures_.back().encode_ms;
 }
 
 void Session::append(std::string_view text) {
   Stopwatch clock;
   const Model& model = *checkpoint_->model;
   std::vector<TileGrid> grids;
-  for (const Picture& picture : pictures_) grids.push_back(picture.grid);
+  for (const EncodedPicture& picture : pictures_) grids.push_back(picture.grid);
   std::vector<int32_t> ids;        // 0 where a picture row goes
   std::vector<const float*> rows;  // null where a token goes
   int64_t per_tile = model.pictures().tokens_per_tile;
@@ -86,7 +77,7 @@ void Session::append(std::string_view text) {
     ids.insert(ids.end(), piece.ids.begin(), piece.ids.end());
     rows.insert(rows.end(), piece.ids.size(), nullptr);
     if (piece.picture < 0) continue;
-    const float* tile = pictures_[piece.picture].embeddings.f32().data() + piece.tile * per_tile * model.d_model();
+    const float* tile = pictures_[piece.picture].rows.f32().data() + piece.tile * per_tile * model.d_model();
     ids.insert(ids.end(), static_cast<size_t>(per_tile), 0);
     for (int64_t i = 0; i < per_tile; ++i) rows.push_back(tile + i * model.d_model());
     timings_.n_picture_tokens += static_cast<int>(per_tile);

@@ -12,7 +12,7 @@
 
 #include "graph/executor.h"
 #include "runtime/checkpoint.h"
-#include "runtime/picture.h"
+#include "runtime/picture_encoder.h"
 #include "runtime/sampler.h"
 
 namespace galago {
@@ -56,10 +56,6 @@ class Session {
   size_t cache_bytes() const;
 
  private:
-  struct Picture {
-    TileGrid grid;
-    Tensor embeddings;  // [tiles, tokens_per_tile, d]
-  };
   struct PrefillProgram;
   void prefill(const std::vector<int32_t>& ids, const std::vector<const float*>& rows);
   void run_chunk(std::span<const int32_t> ids, std::span<const float* const> rows, bool last);
@@ -69,10 +65,9 @@ class Session {
   std::shared_ptr<Executor> executor_;
   SessionOptions options_;
   std::vector<LayerCache> caches_;
-  std::vector<Picture> pictures_;
+  PictureEncoder encoder_;
+  std::vector<EncodedPicture> pictures_;
   std::vector<std::unique_ptr<PrefillProgram>> programs_;
-  std::unique_ptr<Program> encoder_;
-  int64_t encoder_tiles_ = 0;
   std::vector<float> logits_;
   std::vector<int32_t> generated_;
   int n_past_ = 0;
