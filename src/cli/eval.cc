@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <climits>
 #include <cstdlib>
 
 #include "base/error.h"
@@ -23,7 +24,7 @@ namespace {
 constexpr int kSheetCells = 24;
 
 struct ScenesOptions {
-  std::string model, split = "test", executor = "cpu", out, sheet;
+  std::string model, split = "test", executor = "cpu", out, sheet, true_sheet;
   SceneEvalOptions eval;
   int threads = 0;
   bool no_likelihood = false, json = false;
@@ -39,13 +40,16 @@ void write_results(const std::string& path, const SceneEvaluation& evaluation) {
   file.commit();
 }
 
-void write_sheet(const std::string& path, const SceneEvaluation& evaluation) {
+// The first pictures beside their texts; with `only_true` the first of those where every fact of the text is right.
+void write_sheet(const std::string& path, const SceneEvaluation& evaluation, bool only_true) {
   std::vector<SheetCell> cells;
   for (const SceneResult& r : evaluation.results) {
-    if (r.item.image.width == 0) break;
-    cells.push_back({r.item.image, r.text(), r.item.reference, r.facts.perfect > 0});
+    bool is_true = r.facts.perfect > 0;
+    if (r.item.image.width == 0 || std::ssize(cells) == kSheetCells) break;
+    if (is_true || !only_true) cells.push_back({r.item.image, r.text(), r.item.reference, is_true});
   }
-  if (!cells.empty()) write_png(path, contact_sheet(cells));
+  if (cells.empty()) return note(fmt::format("{}: not written, no text qualifies", path));
+  write_png(path, contact_sheet(cells));
 }
 
 void run_scenes(ScenesOptions o) {
@@ -55,6 +59,7 @@ void run_scenes(ScenesOptions o) {
   o.eval.items.split = split_from_name(o.split);
   o.eval.likelihood = !o.no_likelihood;
   if (!o.sheet.empty()) o.eval.keep_pictures = kSheetCells;
+  if (!o.true_sheet.empty()) o.eval.keep_pictures = INT_MAX;
   catch_interrupts();
   auto checkpoint = std::make_shared<Checkpoint>(load_checkpoint(o.model));
   SceneEvaluation evaluation;
@@ -65,7 +70,8 @@ void run_scenes(ScenesOptions o) {
         [&](int64_t done, int64_t total) { progress.show(static_cast<double>(done), static_cast<double>(total)); });
   }
   if (!o.out.empty()) write_results(o.out, evaluation);
-  if (!o.sheet.empty()) write_sheet(o.sheet, evaluation);
+  if (!o.sheet.empty()) write_sheet(o.sheet, evaluation, false);
+  if (!o.true_sheet.empty()) write_sheet(o.true_sheet, evaluation, true);
   if (evaluation.interrupted)
     note(fmt::format("stopped; the numbers are those of {} pictures", evaluation.results.size()));
   if (o.json) return print_json(summary_to_json(evaluation));
@@ -91,6 +97,8 @@ void define_task_scenes(CLI::App& app) {
   app.add_option("-t,--threads", o->threads, "0 = one per processor")->capture_default_str();
   app.add_option("--out", o->out, "one JSON line a picture");
   app.add_option("--sheet", o->sheet, fmt::format("a PNG of the first {} pictures beside their texts", kSheetCells));
+  app.add_option("--true-sheet", o->true_sheet,
+                 fmt::format("the same of the first {} whose text names every object and number right", kSheetCells));
   app.add_flag("--json", o->json, "the summary as one JSON object");
   app.callback([o] { run_scenes(*o); });
 }
