@@ -64,7 +64,7 @@ struct Panel {
   void curve(const Series& series, const Stroke& stroke) const {
     std::vector<Point> points;
     for (size_t i = 0; i < series.step.size(); ++i) points.push_back(place(series.step[i], series.value[i]));
-    canvas.polyline(points, stroke);
+    if (points.size() > 1) canvas.polyline(points, stroke);
   }
 
   void marks(const Series& series, Color color) const {
@@ -101,9 +101,21 @@ void legend(const Panel& panel, std::initializer_list<LegendRow> rows) {
   }
 }
 
+// One piece a stage: losses of different texts do not compare, so no line and no mean crosses the border.
+std::vector<Series> pieces(const Series& series, const std::vector<TrainingCurves::Stage>& stages) {
+  std::vector<Series> out(std::max<size_t>(stages.size(), 1));
+  size_t stage = 0;
+  for (size_t i = 0; i < series.step.size(); ++i) {
+    while (stage + 1 < stages.size() && series.step[i] > stages[stage + 1].begin) ++stage;
+    out[stage].step.push_back(series.step[i]);
+    out[stage].value.push_back(series.value[i]);
+  }
+  return out;
+}
+
 void draw(Canvas& canvas, const TrainingCurves& curves, const std::string& title) {
   Series raw = thinned(curves.loss, kMostPoints);
-  Series smooth = smoothed(raw, std::max(1.0, static_cast<double>(raw.step.size()) / 40));
+  double window = std::max(1.0, static_cast<double>(raw.step.size()) / 40);
   double last = curves.loss.empty() ? 1 : curves.loss.step.back();
   if (!curves.validation_loss.empty()) last = std::max(last, curves.validation_loss.step.back());
   Range steps{0, std::max(last, 1.0)};
@@ -114,8 +126,8 @@ void draw(Canvas& canvas, const TrainingCurves& curves, const std::string& title
   loss.axes("loss", false);
   loss.stages(curves.stages, true);
   loss.curve(raw, {kPaleBlue, 1});
-  loss.curve(smooth, {kBlue, 2});
-  loss.curve(curves.validation_loss, {kOrange, 2});
+  for (const Series& piece : pieces(raw, curves.stages)) loss.curve(smoothed(piece, window), {kBlue, 2});
+  for (const Series& piece : pieces(curves.validation_loss, curves.stages)) loss.curve(piece, {kOrange, 2});
   loss.marks(curves.validation_loss, kOrange);
   legend(loss, {{"training, each", {kPaleBlue, 2}}, {"training, smoothed", {kBlue, 2}}, {"validation", {kOrange, 2}}});
 
