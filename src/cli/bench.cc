@@ -2,11 +2,11 @@
 // beside decoding stands what merely reading the weights once a token would allow, measured in the same run.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <set>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "base/thread_pool.h"
 #include "cli/command.h"
+#include "runtime/graphs.h"
 #include "runtime/session.h"
 
 namespace galago::cli {
@@ -41,14 +42,15 @@ size_t weight_bytes(const Checkpoint& checkpoint) {
   return n;
 }
 
-// Weights that one decoded token reads: all but the vision half and the embedding table, of which it reads one row.
+// Weights that one decoded token reads: what the ops of a one-token graph multiply with; of tables it reads one row.
 size_t decode_bytes(const Checkpoint& checkpoint) {
+  auto graph = sequence_graph(*checkpoint.model, checkpoint.weights, 1, 0, 1);
+  std::set<const Weight*> read;
+  for (const Node& node : graph->nodes())
+    for (Value input : node.inputs)
+      if (node.op != Op::Gather && graph->node(input).weight) read.insert(graph->node(input).weight.get());
   size_t n = 0;
-  for (const auto& [name, weight] : checkpoint.weights) {
-    bool vision = name.starts_with("vision.") || name.starts_with("projector");
-    bool table = name == "text.token_embed.weight" && checkpoint.weights.contains("text.head.weight");
-    if (!vision && !table) n += weight->data.n_bytes();
-  }
+  for (const Weight* weight : read) n += weight->data.n_bytes();
   return n;
 }
 
@@ -177,12 +179,6 @@ class Bench {
     }
   }
 
-  static double peak_mb() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return static_cast<double>(usage.ru_maxrss) / 1024;
-  }
-
   // How many times faster the first executor is than executor i: the median of the ratios of neighbouring runs.
   double speedup(const Row& row, size_t i) const {
     Samples ratios;
@@ -209,7 +205,7 @@ class Bench {
     print_table(table);
     fmt::print("load {:.1f} ms, weights {:.2f} MB, cache {:.2f} MB, peak memory {:.0f} MB{}\n", load_ms_,
                static_cast<double>(weight_bytes(*checkpoint_)) / 1e6,
-               static_cast<double>(contestants_[0].session->cache_bytes()) / 1e6, peak_mb(),
+               static_cast<double>(contestants_[0].session->cache_bytes()) / 1e6, peak_memory_mb(),
                contestants_.size() > 1 ? " (all executors together)" : "");
   }
 
@@ -228,7 +224,7 @@ class Bench {
                 {"load_ms", load_ms_},
                 {"rows", rows},
                 {"weight_bytes", weight_bytes(*checkpoint_)},
-                {"peak_memory_mb", peak_mb()}});
+                {"peak_memory_mb", peak_memory_mb()}});
   }
 
   Options o_;

@@ -24,6 +24,8 @@ void print_json(const Json& json);  // one object to stdout
 // "640x480" -> {640, 480}; throws Usage.
 std::pair<int, int> parse_size(const std::string& text);
 
+double peak_memory_mb();  // of this process so far
+
 // A table with aligned columns to stdout; the first row is the head.
 void print_table(const std::vector<std::vector<std::string>>& rows);
 

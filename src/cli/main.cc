@@ -1,5 +1,5 @@
-// galago: runs, quantizes, trains and evaluates small multimodal models. Each command is a row of commands.def and a file
-// beside this one. Results go to stdout, everything else to stderr; exit status 0 done, 1 failed, 2 wrong usage.
+// galago: runs, quantizes, trains and evaluates small multimodal models. Each command is a row of commands.def and a
+// file beside this one. Results go to stdout, everything else to stderr; exit status 0 done, 1 failed, 2 wrong usage.
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -23,16 +23,20 @@ void help(const std::string& topic) {
       return;
     }
   if (!topic.empty()) throw usage_error("there is no command {}; `galago help` lists them", topic);
-  fmt::print("galago {}: small multimodal models on machines people own\n\nUsage: galago COMMAND [options]\n\n", kVersion);
+  fmt::print("galago {}: small multimodal models on machines people own\n\nUsage: galago COMMAND [options]\n\n",
+             kVersion);
   for (const Command& command : all_commands()) fmt::print("  {:<10} {}\n", command.name, command.summary);
-  fmt::print("  {:<10} {}\n\n`galago help COMMAND` shows options and an example.\n", "help", "this list, or one command");
+  fmt::print("  {:<10} {}\n\n`galago help COMMAND` shows options and an example.\n", "help",
+             "this list, or one command");
 }
 
 int run_command(const Command& command, int argc, char** argv) {
   CLI::App app{std::string(command.summary), "galago " + std::string(command.name)};
   app.footer("Example:\n  " + std::string(command.example));
   bool quiet = false;
-  app.add_flag("--quiet", quiet, "no progress and no notes on stderr")->trigger_on_parse()->each([](const std::string&) { set_quiet(true); });
+  app.add_flag("--quiet", quiet, "no progress and no notes on stderr")
+      ->trigger_on_parse()
+      ->each([](const std::string&) { set_quiet(true); });
   bool debug = false;
   app.add_flag("--debug", debug, "more notes on stderr");
   command.define(app);

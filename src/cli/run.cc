@@ -1,6 +1,5 @@
 // galago run MODEL: answers once and streams to stdout; without -p and a picture, and on a terminal, a chat.
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -25,12 +24,6 @@ struct Options {
   uint64_t seed = 0;
   bool json = false, stored = false;
 };
-
-double peak_memory_mb() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
-}
 
 DType find_cache_type(const std::string& name) {
   const DTypeInfo* type = find_dtype(name);

@@ -23,7 +23,7 @@ struct AdamWOptions {
 
 struct TrainOptions {
   std::string device = "cpu";
-  bool bf16 = false;  // autocast of matrix products, attention and convolutions; parameters and reductions stay f32
+  bool bf16 = false;  // of the operands of matrix products, attention and convolutions; parameters and reductions stay f32
   uint64_t seed = 0;  // of dropout
   int n_threads = 0;  // 0 = all processors
   AdamWOptions optimizer;
