@@ -10,6 +10,9 @@ if(CCACHE_PROGRAM)
 endif()
 
 add_compile_options(-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-Wno-restrict)  # GCC 12 warns about its own std::string (GCC bug 105651)
+endif()
 # Number formats and resizing are defined operation by operation; a contracted multiply-add changes the last bit.
 # Kernels that want FMA call it by name.
 add_compile_options(-ffp-contract=off)
