@@ -1,27 +1,157 @@
 #include "image/slicing.h"
 
+#include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <string>
 
 #include "base/error.h"
 #include "image/draw.h"
+#include "image/resize_float.h"
 
 namespace galago {
+
+#define SLICING(name, tile, min, max, filter, help) \
+  SlicePlan plan_##name(int width, int height, const SliceOptions& options);
+#include "image/slicing.def"
+#undef SLICING
+
 namespace {
 
-constexpr SlicingPolicy kPolicies[] = {
-#define SLICING(name, help) {#name, help, plan_##name},
+// So large that no published model comes near, so small that walking over all grids takes no time.
+void check_options(const SliceOptions& o) {
+  constexpr int kMaxTile = 8192;
+  if (o.tile < 1 || o.tile > kMaxTile)
+    throw invalid_input("slicing: tile of {} pixels; expected 1 to {}", o.tile, kMaxTile);
+  auto check_range = [&](std::string_view what, int min, int max) {
+    if (min < 1 || max < min || max > kMaxPlanTiles)
+      throw invalid_input("slicing: {} to {} {}; expected 1 to {}, the smaller number first", min, max, what,
+                          kMaxPlanTiles);
+  };
+  check_range("tiles", o.min_tiles, o.max_tiles);
+  check_range("adaptive tiles", o.adaptive_min_tiles, o.adaptive_max_tiles);
+}
+
+int64_t n_pixels(const SliceView& v) {
+  return std::max(int64_t{v.width} * v.height, int64_t{v.full_width()} * v.full_height());
+}
+
+void check_limits(const SlicePlan& plan) {
+  int64_t pixels = 0, tiles = 0;
+  for (const SliceView& view : plan.views) {
+    pixels += n_pixels(view);
+    tiles += int64_t{view.rows} * view.cols;
+  }
+  if (pixels > kMaxPlanPixels || tiles > kMaxPlanTiles)
+    throw invalid_input(
+        "slicing: the plan asks for {} tiles of {} pixels together; at most {} tiles and {} pixels are "
+        "allowed. Use smaller tiles or fewer of them.",
+        tiles, pixels, kMaxPlanTiles, kMaxPlanPixels);
+}
+
+template <SlicePlan (*kPlan)(int, int, const SliceOptions&)>
+SlicePlan checked(int width, int height, const SliceOptions& options) {
+  CHECK(width > 0 && height > 0, "picture of {} x {}", width, height);
+  check_options(options);
+  SlicePlan plan = kPlan(width, height, options);
+  check_limits(plan);
+  return plan;
+}
+
+const SlicingPolicy kPolicies[] = {
+#define SLICING(name, tile_, min, max, filter_, help) \
+  {#name, help, checked<plan_##name>, {.tile = tile_, .filter = Filter::filter_, .min_tiles = min, .max_tiles = max}},
 #include "image/slicing.def"
 #undef SLICING
 };
 
-void add_grid(const Image& resized, const SlicePlan& plan, std::vector<Image>& tiles) {
-  int width = plan.width / plan.cols, height = plan.height / plan.rows;
-  for (int row = 0; row < plan.rows; ++row)
-    for (int col = 0; col < plan.cols; ++col)
-      tiles.push_back(crop(resized, {col * width, row * height, width, height}));
+Image transposed(Image image) {
+  image.facts.orientation = 5;  // EXIF's name for out(x, y) = in(y, x)
+  return upright(std::move(image));
+}
+
+Image resize_view(const Image& source, const SliceView& view, ThreadPool* pool) {
+  if (!view.transposed) return resize(source, view.width, view.height, view.filter, pool);
+  return transposed(resize(transposed(source), view.height, view.width, view.filter, pool));
+}
+
+Image make_canvas(const Image& source, const SliceView& view, ThreadPool* pool) {
+  Image resized = resize_view(source, view, pool);
+  if (view.canvas_width == 0) return resized;
+  Image canvas = make_image(view.canvas_width, view.canvas_height, view.color);
+  canvas.facts = source.facts;
+  paste(canvas, resized, view.left, view.top);
+  return canvas;
+}
+
+bool is_float(const SliceView& view) { return view.resize != SliceView::Resize::Original; }
+
+void check_view(const SlicePlan& plan, const SliceView& v) {
+  CHECK(v.rows > 0 && v.cols > 0 && v.full_width() % v.cols == 0 && v.full_height() % v.rows == 0,
+        "{} x {} pixels do not divide into {} rows, {} columns", v.full_width(), v.full_height(), v.rows, v.cols);
+  CHECK(v.from < static_cast<int>(plan.views.size()), "a view made from view {}", v.from);
+  if (!is_float(v)) CHECK(v.from == -1, "an 8-bit view is made from the picture");
+  if (is_float(v))
+    CHECK(v.from >= 0 && !is_float(plan.views[static_cast<size_t>(v.from)]), "a float view of no canvas");
+  if (is_float(v)) CHECK(v.canvas_width == 0 && !v.transposed, "a float view is only resized");
+}
+
+Tensor resize_planes(const Tensor& planes, const SliceView& view, ThreadPool* pool) {
+  if (view.resize == SliceView::Resize::FloatBicubic)
+    return resize_torch_bicubic(planes, view.width, view.height, pool);
+  return resize_antialiased(planes, view.width, view.height, view.filter, pool);
+}
+
+// Per view its canvas as normalised planes [3, height, width].
+std::vector<Tensor> make_planes(const Image& image, const SlicePlan& plan, const Rgb& mean, const Rgb& std,
+                                ThreadPool* pool) {
+  check_limits(plan);
+  std::vector<Tensor> planes(plan.views.size());
+  for (size_t i = 0; i < planes.size(); ++i) {
+    check_view(plan, plan.views[i]);
+    if (!is_float(plan.views[i])) planes[i] = to_tensor(make_canvas(image, plan.views[i], pool), mean, std);
+  }
+  for (size_t i = 0; i < planes.size(); ++i) {
+    const SliceView& view = plan.views[i];
+    if (is_float(view)) planes[i] = resize_planes(planes[static_cast<size_t>(view.from)], view, pool);
+  }
+  return planes;
+}
+
+// [3, height, width] -> [tiles, 3, tile height, tile width], row by row.
+Tensor cut_planes(const Tensor& planes, const SliceView& view) {
+  int64_t height = view.tile_height(), width = view.tile_width(), full_width = view.full_width();
+  if (view.n_tiles() == 1) return planes.reshaped({1, 3, height, width});
+  Tensor tiles = Tensor::make(DType::F32, {view.n_tiles(), 3, height, width});
+  float* out = tiles.f32().data();
+  for (int64_t tile = 0; tile < view.n_tiles(); ++tile) {
+    int64_t top = tile / view.cols * height, left = tile % view.cols * width;
+    for (int64_t row = 0; row < 3 * height; ++row, out += width) {
+      int64_t from_row = row / height * view.full_height() + top + row % height;
+      std::memcpy(out, planes.f32().data() + from_row * full_width + left, static_cast<size_t>(width) * sizeof(float));
+    }
+  }
+  return tiles;
+}
+
+// Values 0..1 -> bytes.
+Image to_image(const Tensor& planes) {
+  Image image = make_image(static_cast<int>(planes.shape()[2]), static_cast<int>(planes.shape()[1]));
+  size_t n_pixels = image.rgb.size() / 3;
+  for (size_t i = 0; i < image.rgb.size(); ++i) {
+    float value = planes.f32()[i % 3 * n_pixels + i / 3];
+    image.rgb[i] = static_cast<uint8_t>(std::clamp(std::lround(value * 255), 0L, 255L));
+  }
+  return image;
 }
 
 }  // namespace
+
+int SlicePlan::n_tiles() const {
+  int n = 0;
+  for (const SliceView& view : views) n += view.n_tiles();
+  return n;
+}
 
 std::span<const SlicingPolicy> all_slicing_policies() { return kPolicies; }
 
@@ -34,18 +164,29 @@ const SlicingPolicy& find_slicing_policy(std::string_view name) {
   throw not_found("slicing policy {}: unknown; expected one of {}", name, known);
 }
 
-std::vector<Image> cut_tiles(const Image& image, const SlicePlan& plan, ThreadPool* pool) {
-  CHECK(plan.rows > 0 && plan.cols > 0 && plan.width % plan.cols == 0 && plan.height % plan.rows == 0,
-        "{} x {} pixels do not divide into {} rows, {} columns", plan.width, plan.height, plan.rows, plan.cols);
-  Image resized = resize(image, plan.width, plan.height, plan.filter, pool);
-  auto global_view = [&] {
-    const Image& source = plan.global_from_resized ? resized : image;
-    return resize(source, plan.global_width, plan.global_height, plan.global_filter, pool);
-  };
-  std::vector<Image> tiles;
-  if (plan.global == SlicePlan::Global::First) tiles.push_back(global_view());
-  add_grid(resized, plan, tiles);
-  if (plan.global == SlicePlan::Global::Last) tiles.push_back(global_view());
+std::vector<Image> make_canvases(const Image& image, const SlicePlan& plan, ThreadPool* pool) {
+  std::vector<Image> canvases;
+  for (const Tensor& planes : make_planes(image, plan, {0, 0, 0}, {1, 1, 1}, pool))
+    canvases.push_back(to_image(planes));  // exact for views that were bytes: value / 255 * 255 rounds back
+  return canvases;
+}
+
+std::vector<std::vector<Image>> cut_tiles(const Image& image, const SlicePlan& plan, ThreadPool* pool) {
+  std::vector<Image> canvases = make_canvases(image, plan, pool);
+  std::vector<std::vector<Image>> tiles(plan.views.size());
+  for (size_t i = 0; i < tiles.size(); ++i) {
+    const SliceView& view = plan.views[i];
+    for (int tile = 0; tile < view.n_tiles(); ++tile)
+      tiles[i].push_back(crop(canvases[i], {tile % view.cols * view.tile_width(), tile / view.cols * view.tile_height(),
+                                            view.tile_width(), view.tile_height()}));
+  }
+  return tiles;
+}
+
+std::vector<Tensor> slice_pixels(const Image& image, const SlicePlan& plan, const Rgb& mean, const Rgb& std,
+                                 ThreadPool* pool) {
+  std::vector<Tensor> tiles = make_planes(image, plan, mean, std, pool);
+  for (size_t i = 0; i < tiles.size(); ++i) tiles[i] = cut_planes(tiles[i], plan.views[i]);
   return tiles;
 }
 

@@ -7,8 +7,8 @@
 namespace galago {
 
 struct PreparedPicture {
-  TileGrid grid;
-  Tensor pixels;  // f32 [tiles, 3, S, S]
+  SlicePlan plan;
+  std::vector<Tensor> views;  // one a view of the plan: f32 [tiles, 3, tile height, tile width]
 };
 
 PreparedPicture prepare_picture(const Image& image, const PictureSpec& spec, ThreadPool* pool = nullptr);
