@@ -91,8 +91,8 @@ Tensor GgufFile::get(std::string_view name) const {
   const GgufTensor* tensor = find_tensor(name);
   if (!tensor) throw not_found("{}: no tensor {}", path_, name);
   if (!tensor->type.dtype)
-    throw unsupported("{}: tensor {} has type {}, which is not supported; use a Q4_0..Q6_K, Q8_0 or F16 file", path_,
-                      name, tensor->type.name);
+    throw unsupported("{}: tensor {} has type {}, which is not supported; use a Q2_K..Q6_K, IQ4, Q8_0 or F16 file",
+                      path_, name, tensor->type.name);
   return tensor_over(tensor->type.dtype->dtype, tensor->shape, tensor_bytes(*tensor), parts_[tensor->part].owner);
 }
 

@@ -19,11 +19,9 @@ constexpr ValueType kValueTypes[kGgufTypes] = {{"u8", 1},  {"i8", 1},  {"u16", 2
 
 // Known sizes, no decoder: listed by `inspect`, refused when used. The decodable ones are in tensor/dtypes.def.
 constexpr GgufTensorType kRecognised[] = {
-    {9, "Q8_1", 32, 36},      {10, "Q2_K", 256, 84},   {11, "Q3_K", 256, 110},   {15, "Q8_K", 256, 292},
-    {16, "IQ2_XXS", 256, 66}, {17, "IQ2_XS", 256, 74}, {18, "IQ3_XXS", 256, 98}, {19, "IQ1_S", 256, 50},
-    {20, "IQ4_NL", 32, 18},   {21, "IQ3_S", 256, 110}, {22, "IQ2_S", 256, 82},   {23, "IQ4_XS", 256, 136},
-    {25, "I16", 1, 2},        {29, "IQ1_M", 256, 56},  {34, "TQ1_0", 256, 54},   {35, "TQ2_0", 256, 66},
-    {39, "MXFP4", 32, 17},    {40, "NVFP4", 64, 36},   {41, "Q1_0", 128, 18},    {42, "Q2_0", 64, 18},
+    {9, "Q8_1", 32, 36},      {15, "Q8_K", 256, 292}, {16, "IQ2_XXS", 256, 66}, {17, "IQ2_XS", 256, 74},
+    {18, "IQ3_XXS", 256, 98}, {19, "IQ1_S", 256, 50}, {21, "IQ3_S", 256, 110},  {22, "IQ2_S", 256, 82},
+    {25, "I16", 1, 2},        {29, "IQ1_M", 256, 56},
 };
 
 struct RemovedType {
