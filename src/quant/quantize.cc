@@ -31,7 +31,7 @@ Tensor encode_rows(const Tensor& f32, DType type, ThreadPool* pool) {
   auto encode_some = [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
       info(type).encode(f32.f32().data() + row * length, result.bytes() + static_cast<size_t>(row) * stored_bytes,
-                        length);
+                        length, nullptr);
   };
   constexpr int64_t kRowsAtOnce = 8;
   pool ? pool->parallel_for(f32.shape().rows(), kRowsAtOnce, encode_some) : encode_some(0, f32.shape().rows());

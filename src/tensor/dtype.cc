@@ -8,23 +8,43 @@
 namespace galago {
 namespace {
 
-// The formats without a codec. A new format is not in this list, so without its encode and decode it does not link.
+// What a format can do. A new one can do everything, so without its functions it does not link.
 constexpr bool holds_integers(DType dtype) {
   return dtype == DType::I8 || dtype == DType::I32 || dtype == DType::I64 || dtype == DType::U8 || dtype == DType::BOOL;
 }
 
-#define CODEC(name, function)                    \
-  []() -> decltype(&function##_F32) {            \
-    if constexpr (holds_integers(DType::name)) { \
-      return nullptr;                            \
-    } else {                                     \
-      return function##_##name;                  \
-    }                                            \
-  }()
+constexpr bool only_read(DType dtype) {
+  return dtype == DType::TQ1_0 || dtype == DType::TQ2_0 || dtype == DType::MXFP4 || dtype == DType::NVFP4 ||
+         dtype == DType::Q1_0 || dtype == DType::Q2_0;
+}
+
+using Unpack = void(const void* row, int64_t group, Unpacked& result);
+
+template <Unpack* kUnpack>
+void decode_groups(const void* row, float* values, int64_t n) {
+  for (int64_t group = 0; group < n / kGroupValues; ++group, values += kGroupValues) {
+    Unpacked u;
+    kUnpack(row, group, u);
+    for (int i = 0; i < kGroupValues; ++i)
+      values[i] = u.scale[i / 16] * static_cast<float>(u.code[i]) - u.minimum[i / 16];
+  }
+}
+
+#define CODEC(type, text, values, bytes, id)                                                           \
+  [] {                                                                                                 \
+    DTypeInfo row{DType::type, text, values, bytes, id, {}, {}, {}};                                   \
+    if constexpr (!holds_integers(DType::type) && !only_read(DType::type)) row.encode = encode_##type; \
+    if constexpr ((values) > 1) {                                                                      \
+      row.unpack = unpack_##type;                                                                      \
+      row.decode = decode_groups<unpack_##type>;                                                       \
+    } else if constexpr (!holds_integers(DType::type)) {                                               \
+      row.decode = decode_##type;                                                                      \
+    }                                                                                                  \
+    return row;                                                                                        \
+  }(),
 
 constexpr DTypeInfo kTable[] = {
-#define DTYPE(name, text, values, bytes, id) \
-  {DType::name, text, values, bytes, id, CODEC(name, decode), CODEC(name, encode)},
+#define DTYPE(...) CODEC(__VA_ARGS__)
 #include "tensor/dtypes.def"
 #undef DTYPE
 };

@@ -35,9 +35,7 @@ bool Shape::operator==(const Shape& other) const {
   return std::equal(dims().begin(), dims().end(), other.dims().begin(), other.dims().end());
 }
 
-std::string Shape::to_string() const {
-  return rank_ == 0 ? "scalar" : fmt::format("{}", fmt::join(dims(), " x "));
-}
+std::string Shape::to_string() const { return rank_ == 0 ? "scalar" : fmt::format("{}", fmt::join(dims(), " x ")); }
 
 size_t row_bytes(DType dtype, int64_t values) {
   const DTypeInfo& type = info(dtype);
@@ -51,9 +49,8 @@ Tensor Tensor::make(DType dtype, const Shape& shape) {
   size_t n = std::max<size_t>(tensor.n_bytes(), 1);
   void* memory = ::operator new(n, kAlignment);
   std::memset(memory, 0, n);
-  tensor.owner_ = std::shared_ptr<const void>(memory, [](const void* p) {
-    ::operator delete(const_cast<void*>(p), kAlignment);
-  });
+  tensor.owner_ =
+      std::shared_ptr<const void>(memory, [](const void* p) { ::operator delete(const_cast<void*>(p), kAlignment); });
   tensor.data_ = static_cast<std::byte*>(memory);
   return tensor;
 }
@@ -110,7 +107,7 @@ Tensor to_f32(const Tensor& tensor) {
 
 Tensor encode(const Tensor& f32, DType dtype) {
   const DTypeInfo& type = info(dtype);
-  CHECK(type.encode, "{} holds no real numbers", type.name);
+  if (!type.encode) throw unsupported("{}: this format can be read, not written", type.name);
   int64_t width = f32.shape().last();
   if (width % type.block_values != 0)
     throw invalid_input("rows of {} values cannot be stored as {}: not a multiple of {}", width, type.name,
@@ -118,7 +115,7 @@ Tensor encode(const Tensor& f32, DType dtype) {
   Tensor result = Tensor::make(dtype, f32.shape());
   size_t bytes = galago::row_bytes(dtype, width);
   for (int64_t row = 0; row < f32.shape().rows(); ++row)
-    type.encode(f32.f32().data() + row * width, result.bytes() + row * bytes, width);
+    type.encode(f32.f32().data() + row * width, result.bytes() + row * bytes, width, nullptr);
   return result;
 }
 

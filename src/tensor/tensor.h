@@ -58,8 +58,8 @@ class Tensor {
 
   std::span<float> f32() const { return typed<float>(DType::F32); }
   std::span<int32_t> i32() const { return typed<int32_t>(DType::I32); }
-  Tensor reshaped(const Shape& shape) const;            // same storage, same number of elements
-  Tensor rows(int64_t begin, int64_t end) const;        // same storage, a range of the first dimension
+  Tensor reshaped(const Shape& shape) const;      // same storage, same number of elements
+  Tensor rows(int64_t begin, int64_t end) const;  // same storage, a range of the first dimension
 
  private:
   template <class T>

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -52,6 +53,16 @@ const DecodeVector kDecodeVectors[] = {
     {"q4_K", {0, 2}, "002c002c2f95", {11.3125, 40.6875, 28.9375}, 0.125, "77efe7f0ccdca31bb607741a06dd26cc"},
     {"q5_K", {0, 2}, "002c002c2f95", {78.875, 43.625, 55.375}, 71.625, "e69d29625e056f5f5065b4ee4f8309f0"},
     {"q6_K", {208}, "9fe4d7a52f95", {-4.125, -49.5, 94.875}, -38.75, "a234eb222a03b481b3d46de93c0a7f41"},
+    {"q1_0", {0}, "002cd7a52f95", {0.0625, 0.0625, 0.0625}, -0.0625, "f9d84a8e23f21c400b7ca4787053b617"},
+    {"q2_0", {0}, "002cd7a52f95", {0.125, 0, 0}, 0, "960a69a2df3fadb770e5805491e44dbe"},
+    {"q2_K", {80, 82}, "9fe4d7a52f95", {0.375, 2.25, 2.25}, -0.125, "c83a21607a0093211c9e4a1c58b398dd"},
+    {"q3_K", {108}, "9fe4d7a52f95", {-0.0, 5.625, -5.625}, 2.125, "252f06fc6811c79a4a81125fc26520ee"},
+    {"iq4_nl", {0}, "002cd7a52f95", {-0.625, -2.1875, 7.0625}, -0.625, "6ad236de0964779de60700563b823b85"},
+    {"iq4_xs", {0}, "002cd7a52f95", {-42.625, 25.1875, -201.5}, 0.875, "9a2623fc95bb567ee0f4d399426d483f"},
+    {"mxfp4", {}, "78e4d7a52f95", {0.015625, 0.046875, 0.0234375}, -0.01171875, "b5c84168552727a56afc96d1a82b8c50"},
+    {"nvfp4", {}, "9fe4d7a52f95", {-0.703125, 0.3515625, 0.17578125}, 1.21875, "74596cc104e00541286e7ec0ed54b68a"},
+    {"tq1_0", {52}, "9fe4d7a52f95", {0, 0.0625, 0.0625}, 0, "d411a31b09a21e8d979bb6e86689b562"},
+    {"tq2_0", {64}, "9fe4d7a52f95", {0.125, -0.0625, 0.125}, 0.0625, "d9416820ccde6c4f5ba0b63f653bcb96"},
 };
 
 TEST(DType, DecodesTheGoldenBlocks) {
@@ -63,6 +74,7 @@ TEST(DType, DecodesTheGoldenBlocks) {
     Lcg generator{999};
     for (uint8_t& byte : block) byte = static_cast<uint8_t>(generator.next() >> 24);
     for (int at : golden.scales_at) block[at] = 0x00, block[at + 1] = 0x2C;
+    if (type->dtype == DType::MXFP4) block[0] = 120;
     ASSERT_EQ(hex(block, 6), golden.first_bytes);
 
     std::vector<float> values(type->block_values);
@@ -73,31 +85,78 @@ TEST(DType, DecodesTheGoldenBlocks) {
   }
 }
 
+struct GoldenBytes {
+  const char *first, *sha;
+};
+
 struct EncodeVector {
   const char* type;
-  const char* first_bytes;
-  const char* sha;
+  double rms;  // both for the bytes without importance
   const char* decoded_sha;
-  double rms;
+  GoldenBytes plain, weighted;
 };
 
 const EncodeVector kEncodeVectors[] = {
-    {"q4_0", "e69faf1fa716015e9887b693", "000a4824186bef6abecb3068339bf865", "1d2a43cfb5ca637288dd4e55c997b9b3",
-     2.383e-03},
-    {"q4_1", "3620e3ab60e068eafea26778", "0ea422edb2f4588850b6fc24c549da24", "097c833f41d67cb43b586a84d7eeeca5",
-     2.187e-03},
-    {"q5_0", "e69b63a4c5db3f1f3f1c03bd", "b41fd82df8370eaee2d1e0c7499c0d71", "f59706d077a64bbdd52cc4912e834c0e",
-     1.159e-03},
-    {"q5_1", "131ce3ab9c5b3a24c0e0d1e4", "7565adfec97df9c96bbdf335aadcd531", "107f810b4f0054d5a0361cd8a8dc747e",
-     1.069e-03},
-    {"q8_0", "f60f85840b23699cff0c1949", "d29cfa661ea2d4fe4c75adaedf005abe", "0cb5a17c837a2b371a885ccfd4507dce",
-     1.356e-04},
-    {"q4_K", "3b080e14fdfbf2febcfcf2fc", "61f04c5553cb18e1977481a3f747a403", "29ea655b9e180ff54a335e3c760a0f7a",
-     1.980e-03},
-    {"q5_K", "23040014fefcf5fffffdf4fe", "d96b406bfd883df34c3233f65d494808", "5d8c641dd19c8fb41863effe569b9623",
-     1.007e-03},
-    {"q6_K", "f04043899b560083f63331b0", "bfdb4128737ccfc842d9dab378996f64", "7707d5f7d23001ea7da09de0e9c0ee7c",
-     4.860e-04},
+    {"q4_0",
+     2.383e-03,
+     "1d2a43cfb5ca637288dd4e55c997b9b3",
+     {"e69faf1fa716015e9887b693", "000a4824186bef6abecb3068339bf865"},
+     {"56a0af1f9716126e9887b794", "1d9c60cde89b7100e71f278993efadc6"}},
+    {"q4_1",
+     2.187e-03,
+     "097c833f41d67cb43b586a84d7eeeca5",
+     {"3620e3ab60e068eafea26778", "0ea422edb2f4588850b6fc24c549da24"},
+     {"0b2087ab60f068fafea16778", "50f6281b006f830406d86eada1b9908e"}},
+    {"q5_0",
+     1.159e-03,
+     "f59706d077a64bbdd52cc4912e834c0e",
+     {"e69b63a4c5db3f1f3f1c03bd", "b41fd82df8370eaee2d1e0c7499c0d71"},
+     {"259c63a4c5db3f2f3f2c13bc", "c8eeaed087c751dff974967da93f8a93"}},
+    {"q5_1",
+     1.069e-03,
+     "107f810b4f0054d5a0361cd8a8dc747e",
+     {"131ce3ab9c5b3a24c0e0d1e4", "7565adfec97df9c96bbdf335aadcd531"},
+     {"281cc0ab9c5b3a24c0d0c0d3", "67bdeed723a7606b130d989b0bbfb48f"}},
+    {"q8_0",
+     1.356e-04,
+     "0cb5a17c837a2b371a885ccfd4507dce",
+     {"f60f85840b23699cff0c1949", "d29cfa661ea2d4fe4c75adaedf005abe"},
+     {"f60f85840b23699cff0c1949", "d29cfa661ea2d4fe4c75adaedf005abe"}},
+    {"q2_K",
+     8.498e-03,
+     "1cd666d9826e304a55525f6f2b07e81f",
+     {"dedeffacaaccbbeebdbcfdda", "7a3fc27383c973399113fa91d74c9302"},
+     {"dfcece9c9acdbbceadbcfecb", "2580636e76227e238eb2af958b7c2a5c"}},
+    {"q3_K",
+     4.493e-03,
+     "a1dd59bb94e15bc78ff16d9b15692d22",
+     {"c6d8ab87d5b289e1cf5fb61b", "b2f486d33b38deef275eaf1ae7b22960"},
+     {"c6d8ab87d5b289e1cf5fb61b", "f4a3c67dcc744dcb71df1f78f93538f8"}},
+    {"q4_K",
+     1.980e-03,
+     "29ea655b9e180ff54a335e3c760a0f7a",
+     {"3b080e14fdfbf2febcfcf2fc", "61f04c5553cb18e1977481a3f747a403"},
+     {"3a080014fffbf5fefdfcf5fc", "48618336838e4b028f5726ea62e297cb"}},
+    {"q5_K",
+     1.007e-03,
+     "5d8c641dd19c8fb41863effe569b9623",
+     {"23040014fefcf5fffffdf4fe", "d96b406bfd883df34c3233f65d494808"},
+     {"3b040614fffdf4fefefef4fd", "da2094a3d210e294360180186ffbceca"}},
+    {"q6_K",
+     4.860e-04,
+     "7707d5f7d23001ea7da09de0e9c0ee7c",
+     {"f04043899b560083f63331b0", "bfdb4128737ccfc842d9dab378996f64"},
+     {"003043999b560083f63332b0", "097169cd38d4fdecb70b5b5c2e5f1f58"}},
+    {"iq4_nl",
+     2.327e-03,
+     "6417ab6b76f74c43fa31df9f6fe8b3f1",
+     {"051060f069fbffb168894a6d", "242d686f8cb8654ed4ecc33575f2b3c6"},
+     {"051060f069fbffb168894a6d", "b5815b4bfdf2be7211c7f1bf772b295b"}},
+    {"iq4_xs",
+     2.346e-03,
+     "72caedec3e5e3e3d475823455bc28f8b",
+     {"0f010fccee05e1e260f069fb", "db8915ded2e617c6866859620fad5e1a"},
+     {"04010fccff03f4e360f069fb", "7ceb03bc2bcce0417b457c71b480055b"}},
 };
 
 std::vector<float> golden_row() {
@@ -107,6 +166,24 @@ std::vector<float> golden_row() {
   return row;
 }
 
+std::vector<float> golden_importance() {
+  std::vector<float> row(1024);
+  Lcg generator{777};
+  for (float& x : row) x = 0.1f + static_cast<float>(generator.next() >> 8) * 0x1p-24f;
+  return row;
+}
+
+std::vector<uint8_t> encode_row(const DTypeInfo& type, const std::vector<float>& row, const float* importance) {
+  std::vector<uint8_t> bytes(row_bytes(type.dtype, 1024));
+  type.encode(row.data(), bytes.data(), 1024, importance);
+  return bytes;
+}
+
+void expect_bytes(const std::vector<uint8_t>& bytes, const GoldenBytes& golden) {
+  EXPECT_EQ(hex(bytes, 12), golden.first);
+  EXPECT_EQ(digest(bytes.data(), bytes.size()), golden.sha);
+}
+
 TEST(DType, EncodesTheGoldenRow) {
   std::vector<float> row = golden_row();
   ASSERT_EQ(digest(row.data(), 4096).substr(0, 16), "2b3eec1a4f06872d");
@@ -114,10 +191,8 @@ TEST(DType, EncodesTheGoldenRow) {
     SCOPED_TRACE(golden.type);
     const DTypeInfo* type = find_dtype(golden.type);
     ASSERT_TRUE(type);
-    std::vector<uint8_t> bytes(row_bytes(type->dtype, 1024));
-    type->encode(row.data(), bytes.data(), 1024);
-    EXPECT_EQ(hex(bytes, 12), golden.first_bytes);
-    EXPECT_EQ(digest(bytes.data(), bytes.size()), golden.sha);
+    std::vector<uint8_t> bytes = encode_row(*type, row, nullptr);
+    expect_bytes(bytes, golden.plain);
 
     std::vector<float> decoded(1024);
     type->decode(bytes.data(), decoded.data(), 1024);
@@ -128,17 +203,37 @@ TEST(DType, EncodesTheGoldenRow) {
   }
 }
 
-// Error bounds relative to the spread of the block: half a step of the coarsest code, with room for 6-bit scales.
+TEST(DType, EncodesTheGoldenRowWithImportance) {
+  std::vector<float> row = golden_row(), importance = golden_importance();
+  for (const EncodeVector& golden : kEncodeVectors) {
+    SCOPED_TRACE(golden.type);
+    expect_bytes(encode_row(*find_dtype(golden.type), row, importance.data()), golden.weighted);
+  }
+}
+
+// Whoever adds a format that can be written adds its vectors.
+TEST(DType, EveryBlockFormatHasGoldenVectors) {
+  for (const DTypeInfo& type : all_dtypes()) {
+    if (!type.quantized()) continue;
+    auto is_this = [&](const auto& golden) { return find_dtype(golden.type) == &type; };
+    EXPECT_EQ(std::ranges::count_if(kDecodeVectors, is_this), 1) << type.name;
+    EXPECT_EQ(std::ranges::count_if(kEncodeVectors, is_this), type.encode ? 1 : 0) << type.name;
+  }
+}
+
+// Error bounds relative to the spread of the block: half a step of the coarsest code (a whole one where the range of
+// codes is not symmetric), with room for scales of few bits.
 struct Bound {
   DType dtype;
   double of_largest;
 };
 
 TEST(DType, RoundTripErrorIsBounded) {
-  const Bound bounds[] = {{DType::F32, 0},         {DType::F16, 1.0 / 2048}, {DType::BF16, 1.0 / 256},
-                          {DType::F64, 0},         {DType::Q8_0, 0.6 / 127}, {DType::Q4_0, 1.01 / 8},
-                          {DType::Q4_1, 1.1 / 15}, {DType::Q5_0, 1.01 / 16}, {DType::Q5_1, 1.1 / 31},
-                          {DType::Q4_K, 3.0 / 15}, {DType::Q5_K, 3.0 / 31},  {DType::Q6_K, 2.5 / 32}};
+  const Bound bounds[] = {
+      {DType::F32, 0},          {DType::F16, 1.0 / 2048}, {DType::BF16, 1.0 / 256}, {DType::F64, 0},
+      {DType::Q8_0, 0.6 / 127}, {DType::Q4_0, 1.01 / 8},  {DType::Q4_1, 1.1 / 15},  {DType::Q5_0, 1.01 / 16},
+      {DType::Q5_1, 1.1 / 31},  {DType::Q4_K, 3.0 / 15},  {DType::Q5_K, 3.0 / 31},  {DType::Q6_K, 2.5 / 32},
+      {DType::Q2_K, 1.5 / 3},   {DType::Q3_K, 1.3 / 4},   {DType::IQ4_NL, 1.0 / 8}, {DType::IQ4_XS, 1.0 / 8}};
   Rng rng(7);
   for (const Bound& bound : bounds) {
     SCOPED_TRACE(info(bound.dtype).name);
@@ -150,12 +245,12 @@ TEST(DType, RoundTripErrorIsBounded) {
   }
 }
 
-bool has_codec(const DTypeInfo& type) { return type.encode != nullptr; }
+bool can_write(const DTypeInfo& type) { return type.encode != nullptr; }
 
 TEST(DType, SpecialRowsEncode) {
   const float infinity = std::numeric_limits<float>::infinity();
   for (const DTypeInfo& type : all_dtypes()) {
-    if (!has_codec(type)) continue;
+    if (!can_write(type)) continue;
     SCOPED_TRACE(type.name);
     for (float value : {0.0f, 1.0f, -3.5f, 1e-40f, -1e-20f, 1e30f, 3e38f, infinity, std::nanf("")}) {
       Tensor row = Tensor::make(DType::F32, {1, 256});
@@ -163,8 +258,9 @@ TEST(DType, SpecialRowsEncode) {
       row.f32()[100] = -value;
       Tensor back = to_f32(encode(row, type.dtype));
       if (value == 0 || value == 1) {
-        EXPECT_NEAR(back.f32()[0], value, 0.02);
-        EXPECT_NEAR(back.f32()[100], -value, 0.2);  // Q4_0 stores +1 as 7/8 when -1 is in the block
+        bool few_bits = type.dtype == DType::Q2_K || type.dtype == DType::Q3_K;  // steps of 2/3 and 1/4
+        EXPECT_NEAR(back.f32()[0], value, few_bits ? 0.07 : 0.02);
+        EXPECT_NEAR(back.f32()[100], -value, few_bits ? 0.25 : 0.2);  // Q4_0 stores +1 as 7/8 when -1 is in the block
       }
     }
   }
@@ -176,10 +272,12 @@ TEST(DType, TableIsConsistent) {
     EXPECT_EQ(&info(type.dtype), &type);
     EXPECT_EQ(find_dtype(type.name), &type);
     EXPECT_EQ(find_dtype_by_file_id(type.file_id), &type);
-    EXPECT_EQ(type.encode == nullptr, type.decode == nullptr);
+    EXPECT_EQ(type.unpack != nullptr, type.quantized());
+    EXPECT_FALSE(type.encode && !type.decode);
+    EXPECT_TRUE(type.decode || !type.quantized());
   }
-  EXPECT_FALSE(has_codec(info(DType::I32)));
-  EXPECT_TRUE(has_codec(info(DType::F64)));
+  EXPECT_FALSE(can_write(info(DType::I32)));
+  EXPECT_TRUE(can_write(info(DType::F64)));
   EXPECT_EQ(find_dtype("Q4_K"), &info(DType::Q4_K));
   EXPECT_EQ(find_dtype("q9"), nullptr);
   EXPECT_EQ(find_dtype_by_file_id(4), nullptr);

@@ -12,6 +12,8 @@
 //             u8 scale[16]; u8 min[16]; 4 vectors of nibbles:  w = d scale q - dmin min
 //   Byte6     every other block format: f32 scale[2][16]; f32 min[2][16]; 8 vectors of q, at most 6 bits:
 //             w = scale q - min, one scale and minimum for each half of the block  (768 bytes a block)
+//   NibbleIq4 IQ4_NL, IQ4_XS: f32 scale[16]; 4 vectors of nibbles, indices into kIq4Values: w = scale value
+//                                                                                  (320 bytes a block)
 #pragma once
 
 #include <cstdint>
@@ -22,7 +24,7 @@ constexpr int kPanelRows = 16;    // rows of w in a panel
 constexpr int kActTile = 16;      // rows of quantized activations stored together
 constexpr int kBlockValues = 32;  // values of k in a block of integers
 
-enum class PanelKind : uint8_t { F32, F16, BF16, Byte128, Nibble8, Nibble256, Byte6 };
+enum class PanelKind : uint8_t { F32, F16, BF16, Byte128, Nibble8, Nibble256, Byte6, NibbleIq4 };
 
 // y[t, j] = sum_k x[t, k] w[j, k] + bias[j], or added to what y holds.
 // Step k of panel p begins at panels + p * panel_stride + k * step_stride: k * 16 and 16 for packed weights.

@@ -112,6 +112,10 @@ GALAGO_INLINE Bytes64 low_nibbles(const Bytes64& a) { return {_mm512_and_si512(a
 GALAGO_INLINE Bytes64 high_nibbles(const Bytes64& a) {
   return {_mm512_and_si512(_mm512_srli_epi16(a.v, 4), _mm512_set1_epi8(15))};
 }
+// table[code], codes below 16.
+GALAGO_INLINE Bytes64 look_up(const uint8_t* table, const Bytes64& codes) {
+  return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i*)table)), codes.v)};
+}
 
 // Plain assembly because GCC 12 turns _mm512_dpbusd_epi32 on many live sums into register copies and spills.
 GALAGO_INLINE __m512i dpbusd(__m512i sum, __m512i codes, const QuadBytes& four) {
@@ -163,6 +167,10 @@ GALAGO_INLINE Bytes64 low_nibbles(const Bytes64& x) {
 }
 GALAGO_INLINE Bytes64 high_nibbles(const Bytes64& x) {
   return low_nibbles({_mm256_srli_epi16(x.a, 4), _mm256_srli_epi16(x.b, 4)});
+}
+GALAGO_INLINE Bytes64 look_up(const uint8_t* table, const Bytes64& codes) {
+  __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)table));
+  return {_mm256_shuffle_epi8(twice, codes.a), _mm256_shuffle_epi8(twice, codes.b)};
 }
 
 // int16 sums of two products. Codes of 8 bits would overflow them, so they become signed weights again, multiplied as
@@ -243,6 +251,10 @@ GALAGO_INLINE Bytes64 low_nibbles(Bytes64 a) {
 GALAGO_INLINE Bytes64 high_nibbles(Bytes64 a) {
   for (int i = 0; i < 64; ++i) a.v[i] = static_cast<uint8_t>(a.v[i] >> 4);
   return a;
+}
+GALAGO_INLINE Bytes64 look_up(const uint8_t* table, Bytes64 codes) {
+  for (int i = 0; i < 64; ++i) codes.v[i] = table[codes.v[i]];
+  return codes;
 }
 
 template <Codes kCodes, int kFrom = 0, int kTo = 8>

@@ -36,6 +36,10 @@ struct Byte128Panel {
   }
 };
 
+// kIq4Values of tensor/formats/iq4.h, + 128.
+alignas(16) constexpr uint8_t kIq4PlusOffset[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                                    129, 141, 153, 166, 181, 197, 217, 241};
+
 struct Nibble8Panel {
   static constexpr Codes kCodes = Codes::Nibble;
   V16 scale;
@@ -86,6 +90,22 @@ struct Byte6Panel {
     sum = v16_fma(weighted, v16_set(x.scale), sum);
     sum = v16_fma(v16_set(-x.low_sum), minimum[0], sum);
     return v16_fma(v16_set(-x.high_sum), minimum[1], sum);
+  }
+};
+
+// Nibbles become their values + 128, and from there on the block is one of Byte128.
+struct NibbleIq4Panel {
+  static constexpr Codes kCodes = Codes::Byte;
+  V16 scale;
+  GALAGO_INLINE NibbleIq4Panel(const uint8_t* panel, int64_t b, Bytes64* codes) {
+    const uint8_t* block = panel + b * 320;
+    scale = v16_load(reinterpret_cast<const float*>(block));
+    unpack_nibbles(block + 64, codes);
+    GALAGO_UNROLL for (int j = 0; j < 8; ++j) codes[j] = look_up(kIq4PlusOffset, codes[j]);
+  }
+  GALAGO_INLINE V16 add(V16 sum, const Bytes64* codes, const int8_t* q, const ActBlock& x) const {
+    I16 dot = dot_block<kCodes>(-kByteOffset * x.sum, codes, q);
+    return v16_fma(v16_mul(i16_to_float(dot), v16_set(x.scale)), scale, sum);
   }
 };
 
@@ -143,6 +163,8 @@ void k_gemm_int8(const Int8GemmCall& c) {
       return int8_panels<Nibble256Panel>(c);
     case PanelKind::Byte6:
       return int8_panels<Byte6Panel>(c);
+    case PanelKind::NibbleIq4:
+      return int8_panels<NibbleIq4Panel>(c);
     default:
       __builtin_trap();
   }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "tensor/formats/block256.h"
 #include "tensor/formats/block32.h"
+#include "tensor/formats/iq4.h"
 
 namespace galago::cpu {
 namespace {
@@ -65,51 +66,30 @@ void put_q4_k(const uint8_t* row, int64_t k, int r, std::byte* panel) {
   }
 }
 
-// w = scale q - minimum for each half of a block of 32.
-template <class Code>
-void put_byte6(std::byte* block, int r, const float (&scale)[2], const float (&minimum)[2], Code code) {
+// w = scale q - minimum for each half of a block of 32. The smallest code of a half becomes 0.
+void put_byte6(const Unpacked& u, int r, std::byte* block) {
   float* floats = reinterpret_cast<float*>(block);
+  int lowest[2] = {};
+  for (int i = 0; i < kBlockValues; ++i) lowest[i / 16] = std::min<int>(lowest[i / 16], u.code[i]);
   for (int half = 0; half < 2; ++half) {
-    floats[16 * half + r] = scale[half];
-    floats[32 + 16 * half + r] = minimum[half];
+    floats[16 * half + r] = u.scale[half];
+    floats[32 + 16 * half + r] = u.minimum[half] - u.scale[half] * static_cast<float>(lowest[half]);
   }
-  put_bytes(reinterpret_cast<uint8_t*>(floats + 64), r, code);
+  put_bytes(reinterpret_cast<uint8_t*>(floats + 64), r, [&](int i) { return u.code[i] - lowest[i / 16]; });
 }
 
-template <int kBits, bool kHasMin>
-void put_block32(const uint8_t* row, int64_t k, int r, std::byte* panel) {
-  using Block = Block32<kBits, kHasMin>;
-  for (int64_t b = 0; b < k / 32; ++b, row += Block::kBytes, panel += 768) {
-    float d = load_f16(row), m = kHasMin ? -load_f16(row + 2) : d * Block::kHalf;
-    uint32_t high = Block::high_bits(row);
-    put_byte6(panel, r, {d, d}, {m, m}, [&](int i) { return Block::code(row, high, i); });
-  }
+void put_iq4(const Unpacked& u, int r, std::byte* block) {
+  reinterpret_cast<float*>(block)[r] = u.scale[0];
+  put_nibbles(reinterpret_cast<uint8_t*>(block) + 64, r,
+              [&](int i) { return std::ranges::lower_bound(kIq4Values, u.code[i]) - kIq4Values; });
 }
 
-void put_q5_k(const uint8_t* row, int64_t k, int r, std::byte* panel) {
-  using Block = Block256<5>;
-  for (int64_t b = 0; b < k / 32; ++b, panel += 768) {
-    const uint8_t* group = row + b / 8 * Block::kBytes;
-    int j = static_cast<int>(b % 8);
-    auto sub = Block::get_scale(group + Block::kScalesAt, j);
-    float scale = load_f16(group) * static_cast<float>(sub.scale);
-    float minimum = load_f16(group + 2) * static_cast<float>(sub.minimum);
-    put_byte6(panel, r, {scale, scale}, {minimum, minimum}, [&](int i) { return Block::code(group, j, i); });
-  }
-}
-
-// Q6_K: u8 low[128]; u8 high[64]; i8 scales[16]; f16 d; 256 values in two halves of 128, four groups of 32 in each.
-void put_q6_k(const uint8_t* row, int64_t k, int r, std::byte* panel) {
-  for (int64_t b = 0; b < k / 32; ++b, panel += 768) {
-    const uint8_t* block = row + b / 8 * 210;
-    int half = static_cast<int>(b % 8) / 4, group = static_cast<int>(b % 4);
-    const int8_t* scales = reinterpret_cast<const int8_t*>(block + 192) + 2 * (b % 8);
-    float d = load_f16(block + 208);
-    float scale[2] = {d * static_cast<float>(scales[0]), d * static_cast<float>(scales[1])};
-    put_byte6(panel, r, scale, {32 * scale[0], 32 * scale[1]}, [&](int i) {
-      int low = block[64 * half + 32 * (group & 1) + i], high = block[128 + 32 * half + i];
-      return (group < 2 ? low & 15 : low >> 4) | ((high >> (2 * group)) & 3) << 4;
-    });
+void put_unpacked(DType dtype, const uint8_t* row, int64_t k, int r, std::byte* panel) {
+  const PanelKind kind = panel_kind(dtype);
+  for (int64_t b = 0; b < k / kBlockValues; ++b, panel += panel_bytes(kind, kBlockValues)) {
+    Unpacked u;
+    info(dtype).unpack(row, b, u);
+    kind == PanelKind::NibbleIq4 ? put_iq4(u, r, panel) : put_byte6(u, r, panel);
   }
 }
 
@@ -127,19 +107,10 @@ void put_row(DType dtype, const std::byte* row, int64_t k, int r, std::byte* pan
       return put_q4_0(bytes, k, r, panel);
     case DType::Q4_K:
       return put_q4_k(bytes, k, r, panel);
-    case DType::Q4_1:
-      return put_block32<4, true>(bytes, k, r, panel);
-    case DType::Q5_0:
-      return put_block32<5, false>(bytes, k, r, panel);
-    case DType::Q5_1:
-      return put_block32<5, true>(bytes, k, r, panel);
-    case DType::Q5_K:
-      return put_q5_k(bytes, k, r, panel);
-    case DType::Q6_K:
-      return put_q6_k(bytes, k, r, panel);
     default:
       break;
   }
+  if (info(dtype).unpack) return put_unpacked(dtype, bytes, k, r, panel);
   std::vector<float> values(k);
   info(dtype).decode(row, values.data(), k);
   put_values(values.data(), k, r, panel);
@@ -240,15 +211,13 @@ PanelKind panel_kind(DType dtype) {
       return PanelKind::Nibble8;
     case DType::Q4_K:
       return PanelKind::Nibble256;
-    case DType::Q4_1:
-    case DType::Q5_0:
-    case DType::Q5_1:
-    case DType::Q5_K:
-    case DType::Q6_K:
-      return PanelKind::Byte6;
+    case DType::IQ4_NL:
+    case DType::IQ4_XS:
+      return PanelKind::NibbleIq4;
     default:
       break;
   }
+  if (info(dtype).quantized()) return PanelKind::Byte6;
   if (!info(dtype).decode)
     throw unsupported("weights of format {}: expected a format of real numbers", info(dtype).name);
   return PanelKind::F32;
@@ -269,6 +238,8 @@ int64_t panel_bytes(PanelKind kind, int64_t k) {
       return k / 256 * 2368;
     case PanelKind::Byte6:
       return k / 32 * 768;
+    case PanelKind::NibbleIq4:
+      return k / 32 * 320;
   }
   return 0;
 }

@@ -10,7 +10,7 @@ void decode_BF16(const void* row, float* values, int64_t n) {
   }
 }
 
-void encode_BF16(const float* values, void* row, int64_t n) {
+void encode_BF16(const float* values, void* row, int64_t n, const float*) {
   for (int64_t i = 0; i < n; ++i) {
     uint16_t half = f32_to_bf16(values[i]);
     std::memcpy(static_cast<uint8_t*>(row) + 2 * i, &half, 2);

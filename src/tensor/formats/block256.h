@@ -53,54 +53,48 @@ struct Block256 {
     if constexpr (kBits == 5) block[kHighAt + i] = static_cast<uint8_t>(block[kHighAt + i] | (q >> 4) << j);
   }
 
-  static void decode(const void* row, float* values, int64_t n) {
-    const auto* block = static_cast<const uint8_t*>(row);
-    for (; n > 0; n -= kValues, block += kBytes, values += kValues) {
-      float d = load_f16(block), dmin = load_f16(block + 2);
-      for (int j = 0; j < kSubs; ++j) {
-        SubScale sub = get_scale(block + kScalesAt, j);
-        float scale = d * static_cast<float>(sub.scale), minimum = dmin * static_cast<float>(sub.minimum);
-        for (int i = 0; i < kSubValues; ++i)
-          values[kSubValues * j + i] = scale * static_cast<float>(code(block, j, i)) - minimum;
-      }
-    }
+  static void unpack(const void* row, int64_t group, Unpacked& u) {
+    auto [block, j] = find_group(row, group, kValues, kBytes);
+    SubScale sub = get_scale(block + kScalesAt, j);
+    set_scale(u, load_f16(block) * static_cast<float>(sub.scale),
+              load_f16(block + 2) * static_cast<float>(sub.minimum));
+    for (int i = 0; i < kSubValues; ++i) u.code[i] = static_cast<int8_t>(code(block, j, i));
   }
 
-  static void encode(const float* values, void* row, int64_t n) {
+  static void encode(const float* values, void* row, int64_t n, const float* importance) {
     auto* block = static_cast<uint8_t*>(row);
-    for (; n > 0; n -= kValues, block += kBytes, values += kValues) encode_block(values, block);
+    for (int64_t at = 0; at < n; at += kValues, block += kBytes)
+      encode_block(values + at, importance ? importance + at : nullptr, block);
   }
 
  private:
-  static void encode_block(const float* values, uint8_t* block) {
+  static void encode_block(const float* values, const float* importance, uint8_t* block) {
     std::memset(block, 0, kBytes);
     int codes[kValues];
-    float scales[kSubs], minima[kSubs];
-    for (int j = 0; j < kSubs; ++j)
-      fit_sub_block(values + kSubValues * j, scales[j], minima[j], codes + kSubValues * j);
-    put_scales(block, scales, minima);
+    float scales[kSubs], minima[kSubs], weights[kSubs];
+    float variance = importance ? 2 * sum_of_squares(values, kValues) / kValues : 0.0f;
+    for (int j = 0; j < kSubs; ++j) {
+      const float* x = values + kSubValues * j;
+      float w[kSubValues];
+      weights[j] = importance ? weigh(x, importance + kSubValues * j, variance, kSubValues, w) : weigh_plain(x, w);
+      scales[j] = fit_scale_and_min(x, w, kSubValues, kTop, importance ? kImportanceSearch : kSearch,
+                                    codes + kSubValues * j, &minima[j]);
+    }
+    put_scales(block, scales, minima, importance ? weights : nullptr);
     for (int j = 0; j < kSubs; ++j) requantize(values + kSubValues * j, block, j, codes + kSubValues * j);
   }
 
-  static void fit_sub_block(const float* x, float& scale, float& minimum, int* codes) {
-    float weights[kSubValues], squares = 0;
-    for (int i = 0; i < kSubValues; ++i) squares += x[i] * x[i];
-    float rms = std::sqrt(squares / kSubValues);
-    for (int i = 0; i < kSubValues; ++i) weights[i] = rms + std::fabs(x[i]);
-    scale = fit_scale_and_min(x, weights, kSubValues, kTop, kSearch, codes, &minimum);
+  static float weigh_plain(const float* x, float* w) {
+    float rms = std::sqrt(sum_of_squares(x, kSubValues) / kSubValues);
+    for (int i = 0; i < kSubValues; ++i) w[i] = rms + std::fabs(x[i]);
+    return 0;  // their sum is not needed
   }
 
-  static void put_scales(uint8_t* block, const float* scales, const float* minima) {
-    float max_scale = std::max(0.0f, *std::max_element(scales, scales + kSubs));
-    float max_min = std::max(0.0f, *std::max_element(minima, minima + kSubs));
-    float inverse_scale = max_scale > 0 ? 63.0f / max_scale : 0.0f;
-    float inverse_min = max_min > 0 ? 63.0f / max_min : 0.0f;
-    for (int j = 0; j < kSubs; ++j)
-      put_scale(block + kScalesAt, j,
-                {std::clamp(round_even(inverse_scale * scales[j]), 0, 63),
-                 std::clamp(round_even(inverse_min * minima[j]), 0, 63)});
-    store_f16(block, max_scale / 63.0f);
-    store_f16(block + 2, max_min / 63.0f);
+  static void put_scales(uint8_t* block, const float* scales, const float* minima, const float* weights) {
+    int scale_codes[kSubs], min_codes[kSubs];
+    store_f16(block, fit_positive(scales, weights, kSubs, 63, scale_codes));
+    store_f16(block + 2, fit_positive(minima, weights, kSubs, 63, min_codes));
+    for (int j = 0; j < kSubs; ++j) put_scale(block + kScalesAt, j, {scale_codes[j], min_codes[j]});
   }
 
   // The stored scales differ from the fitted ones, so the codes are chosen again; a zero scale keeps the fitted codes.

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "tensor/formats/codec.h"
+#include "tensor/formats/fit.h"
 
 namespace galago {
 
@@ -26,47 +27,58 @@ struct Block32 {
   }
 
   static int code(const uint8_t* block, uint32_t high, int j) {
-    int byte = block[kLowAt + j % 16];
-    return (j < 16 ? byte & 15 : byte >> 4) | static_cast<int>((high >> j) & 1) << 4;
+    return get_nibble(block + kLowAt, j) | static_cast<int>((high >> j) & 1) << 4;
   }
 
   static void put_codes(uint8_t* block, const int* codes) {
     uint32_t high = 0;
     for (int j = 0; j < kValues; ++j) high |= static_cast<uint32_t>(codes[j] >> 4) << j;
     for (int i = 0; kBits == 5 && i < 4; ++i) block[kHighAt + i] = static_cast<uint8_t>(high >> (8 * i));
-    for (int j = 0; j < 16; ++j) block[kLowAt + j] = static_cast<uint8_t>((codes[j] & 15) | (codes[j + 16] & 15) << 4);
+    put_nibbles(block + kLowAt, codes);
   }
 
-  static void decode(const void* row, float* values, int64_t n) {
-    const auto* block = static_cast<const uint8_t*>(row);
-    for (; n > 0; n -= kValues, block += kBytes, values += kValues) {
-      float d = load_f16(block);
-      float m = kHasMin ? load_f16(block + 2) : 0.0f;
-      uint32_t high = high_bits(block);
-      for (int j = 0; j < kValues; ++j) {
-        int q = code(block, high, j);
-        values[j] = kHasMin ? static_cast<float>(q) * d + m : static_cast<float>(q - kHalf) * d;
-      }
-    }
+  static void unpack(const void* row, int64_t group, Unpacked& u) {
+    const uint8_t* block = static_cast<const uint8_t*>(row) + group * kBytes;
+    set_scale(u, load_f16(block), kHasMin ? -load_f16(block + 2) : 0.0f);
+    uint32_t high = high_bits(block);
+    for (int j = 0; j < kValues; ++j) u.code[j] = static_cast<int8_t>(code(block, high, j) - (kHasMin ? 0 : kHalf));
   }
 
-  static void encode(const float* values, void* row, int64_t n) {
+  static void encode(const float* values, void* row, int64_t n, const float* importance) {
     auto* block = static_cast<uint8_t*>(row);
+    float variance = importance ? sum_of_squares(values, n) / static_cast<float>(n) : 0.0f;  // of the whole row
     for (; n > 0; n -= kValues, block += kBytes, values += kValues) {
       int codes[kValues];
-      kHasMin ? fit_range(values, block, codes) : fit_symmetric(values, block, codes);
+      if (importance) {
+        fit_weighted(values, importance, variance, block, codes);
+        importance += kValues;
+      } else {
+        kHasMin ? fit_range(values, block, codes) : fit_largest(values, block, codes);
+      }
       put_codes(block, codes);
     }
   }
 
  private:
   // The largest element becomes exactly -half, so the sign of d follows it.
-  static void fit_symmetric(const float* values, uint8_t* block, int* codes) {
+  static void fit_largest(const float* values, uint8_t* block, int* codes) {
     float d = signed_max(values, kValues) / static_cast<float>(-kHalf);
     float inverse = reciprocal_or_zero(d);
     store_f16(block, d);
     for (int j = 0; j < kValues; ++j)
       codes[j] = std::clamp(truncate(values[j] * inverse + (static_cast<float>(kHalf) + 0.5f)), 0, kTop);
+  }
+
+  static void fit_weighted(const float* values, const float* importance, float variance, uint8_t* block, int* codes) {
+    float w[kValues];
+    weigh(values, importance, variance, kValues, w);
+    if constexpr (kHasMin) {
+      float minimum;
+      store_f16(block, fit_scale_and_min(values, w, kValues, kTop, kImportanceSearch, codes, &minimum));
+      store_f16(block + 2, -minimum);
+    } else {
+      store_f16(block, fit_symmetric(values, w, kValues, kHalf, codes));
+    }
   }
 
   static void fit_range(const float* values, uint8_t* block, int* codes) {

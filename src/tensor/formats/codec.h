@@ -12,12 +12,30 @@
 
 namespace galago {
 
-// decode_Q4_0(row, values, n) and encode_Q4_0(values, row, n), and so on for every row of dtypes.def.
-#define DTYPE(name, text, values, bytes, id)                         \
-  void decode_##name(const void* row, float* values_out, int64_t n); \
-  void encode_##name(const float* values_in, void* row, int64_t n);
+// Plain numbers have decode_F16 and encode_F16, block formats unpack_Q4_0 and, if they can be written, encode_Q4_0.
+#define DTYPE(name, text, values, bytes, id)                                                 \
+  void decode_##name(const void* row, float* values_out, int64_t n);                         \
+  void encode_##name(const float* values_in, void* row, int64_t n, const float* importance); \
+  void unpack_##name(const void* row, int64_t group, Unpacked& result);
 #include "tensor/dtypes.def"
 #undef DTYPE
+
+constexpr int kGroupValues = 32;
+
+// The block that a group is in, and which group of the block it is.
+struct GroupPlace {
+  const uint8_t* block;
+  int index;
+};
+inline GroupPlace find_group(const void* row, int64_t group, int block_values, int block_bytes) {
+  int64_t groups = block_values / kGroupValues;
+  return {static_cast<const uint8_t*>(row) + group / groups * block_bytes, static_cast<int>(group % groups)};
+}
+
+inline void set_scale(Unpacked& u, float scale, float minimum = 0) {
+  u.scale[0] = u.scale[1] = scale;
+  u.minimum[0] = u.minimum[1] = minimum;
+}
 
 inline float load_f16(const uint8_t* bytes) { return f16_to_f32(static_cast<uint16_t>(bytes[0] | bytes[1] << 8)); }
 
@@ -42,6 +60,23 @@ inline int round_away(float v) { return std::fabs(v) < kIntLimit ? static_cast<i
 inline int round_even(float v) {
   constexpr float kShift = 12582912.0f;  // 1.5 * 2^23: sums near it have a last bit worth 1, so adding rounds
   return std::fabs(v) < kIntLimit ? static_cast<int>((v + kShift) - kShift) : saturated(v);
+}
+
+// Value j of 32 in 16 bytes: the low nibble of byte j, or the high nibble of byte j - 16.
+inline int get_nibble(const uint8_t* bytes, int j) { return j < 16 ? bytes[j] & 15 : bytes[j - 16] >> 4; }
+
+inline void put_nibbles(uint8_t* bytes, const int* codes) {
+  for (int j = 0; j < 16; ++j) bytes[j] = static_cast<uint8_t>((codes[j] & 15) | (codes[j + 16] & 15) << 4);
+}
+
+// Value n of 256 in 64 bytes of two-bit fields: byte 32 (n / 128) + n % 32, bits 2 (n % 128 / 32).
+inline int get_crumb(const uint8_t* bytes, int n) {
+  return (bytes[32 * (n / 128) + n % 32] >> (2 * (n % 128 / 32))) & 3;
+}
+
+inline void put_crumb(uint8_t* bytes, int n, int code) {
+  uint8_t& byte = bytes[32 * (n / 128) + n % 32];
+  byte = static_cast<uint8_t>(byte | code << (2 * (n % 128 / 32)));
 }
 
 inline float reciprocal_or_zero(float v) { return v != 0 ? 1.0f / v : 0.0f; }

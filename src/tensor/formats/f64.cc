@@ -11,7 +11,7 @@ void decode_F64(const void* row, float* values, int64_t n) {
   }
 }
 
-void encode_F64(const float* values, void* row, int64_t n) {
+void encode_F64(const float* values, void* row, int64_t n, const float*) {
   for (int64_t i = 0; i < n; ++i) {
     double value = values[i];
     std::memcpy(static_cast<uint8_t*>(row) + 8 * i, &value, 8);

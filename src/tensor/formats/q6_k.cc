@@ -37,12 +37,13 @@ void requantize(const float* x, float scale, int* codes) {
   for (int i = 0; i < kSubValues; ++i) codes[i] = std::clamp(round_even(x[i] / scale), -kHalf, kHalf - 1) + kHalf;
 }
 
-void encode_block(const float* values, uint8_t* block) {
+void encode_block(const float* values, const float* importance, uint8_t* block) {
   std::memset(block, 0, kBytes);
   int codes[kValues];
   float scales[kSubs];
   for (int j = 0; j < kSubs; ++j)
-    scales[j] = fit_symmetric(values + kSubValues * j, kSubValues, kHalf, codes + kSubValues * j);
+    scales[j] = fit_symmetric(values + kSubValues * j, importance ? importance + kSubValues * j : nullptr, kSubValues,
+                              kHalf, codes + kSubValues * j);
   float largest = signed_max(scales, kSubs);
   if (std::fabs(largest) < kNegligible) return;
 
@@ -58,20 +59,19 @@ void encode_block(const float* values, uint8_t* block) {
 
 }  // namespace
 
-void decode_Q6_K(const void* row, float* values, int64_t n) {
-  const auto* block = static_cast<const uint8_t*>(row);
-  for (; n > 0; n -= kValues, block += kBytes, values += kValues) {
-    float d = load_f16(block + kDAt);
-    for (int i = 0; i < kValues; ++i) {
-      float scale = d * static_cast<float>(static_cast<int8_t>(block[kScaleAt + i / kSubValues]));
-      values[i] = scale * static_cast<float>(get_code(block, i) - kHalf);
-    }
-  }
+void unpack_Q6_K(const void* row, int64_t group, Unpacked& u) {
+  auto [block, index] = find_group(row, group, kValues, kBytes);
+  for (int half = 0; half < 2; ++half)
+    u.scale[half] =
+        load_f16(block + kDAt) * static_cast<float>(static_cast<int8_t>(block[kScaleAt + 2 * index + half]));
+  for (int i = 0; i < kGroupValues; ++i)
+    u.code[i] = static_cast<int8_t>(get_code(block, kGroupValues * index + i) - kHalf);
 }
 
-void encode_Q6_K(const float* values, void* row, int64_t n) {
+void encode_Q6_K(const float* values, void* row, int64_t n, const float* importance) {
   auto* block = static_cast<uint8_t*>(row);
-  for (; n > 0; n -= kValues, block += kBytes, values += kValues) encode_block(values, block);
+  for (int64_t at = 0; at < n; at += kValues, block += kBytes)
+    encode_block(values + at, importance ? importance + at : nullptr, block);
 }
 
 }  // namespace galago

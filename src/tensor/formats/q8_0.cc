@@ -8,16 +8,14 @@ namespace {
 constexpr int kValues = 32, kBytes = 34;
 }
 
-void decode_Q8_0(const void* row, float* values, int64_t n) {
-  const auto* block = static_cast<const uint8_t*>(row);
-  for (; n > 0; n -= kValues, block += kBytes, values += kValues) {
-    float d = load_f16(block);
-    for (int i = 0; i < kValues; ++i) values[i] = static_cast<float>(static_cast<int8_t>(block[2 + i])) * d;
-  }
+void unpack_Q8_0(const void* row, int64_t group, Unpacked& u) {
+  const uint8_t* block = static_cast<const uint8_t*>(row) + group * kBytes;
+  set_scale(u, load_f16(block));
+  std::memcpy(u.code, block + 2, kValues);
 }
 
 // The codes use d before it is rounded to f16.
-void encode_Q8_0(const float* values, void* row, int64_t n) {
+void encode_Q8_0(const float* values, void* row, int64_t n, const float*) {
   auto* block = static_cast<uint8_t*>(row);
   for (; n > 0; n -= kValues, block += kBytes, values += kValues) {
     float d = std::fabs(signed_max(values, kValues)) / 127.0f;

@@ -27,9 +27,13 @@ OP_CASE(GatherCase, DType::Q4_1);
 OP_CASE(GatherCase, DType::Q5_0);
 OP_CASE(GatherCase, DType::Q5_1);
 OP_CASE(GatherCase, DType::Q8_0);
+OP_CASE(GatherCase, DType::Q2_K);
+OP_CASE(GatherCase, DType::Q3_K);
 OP_CASE(GatherCase, DType::Q4_K);
 OP_CASE(GatherCase, DType::Q5_K);
 OP_CASE(GatherCase, DType::Q6_K);
+OP_CASE(GatherCase, DType::IQ4_NL);
+OP_CASE(GatherCase, DType::IQ4_XS);
 
 struct GatherValueCase : OpCase {
   Op op() const override { return Op::Gather; }

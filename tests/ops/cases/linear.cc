@@ -72,9 +72,13 @@ OP_CASE_BLOCKS(DType::Q4_0);
 OP_CASE_BLOCKS(DType::Q4_1);
 OP_CASE_BLOCKS(DType::Q5_0);
 OP_CASE_BLOCKS(DType::Q5_1);
+OP_CASE_BLOCKS(DType::Q2_K);
+OP_CASE_BLOCKS(DType::Q3_K);
 OP_CASE_BLOCKS(DType::Q4_K);
 OP_CASE_BLOCKS(DType::Q5_K);
 OP_CASE_BLOCKS(DType::Q6_K);
+OP_CASE_BLOCKS(DType::IQ4_NL);
+OP_CASE_BLOCKS(DType::IQ4_XS);
 
 // Weights at both ends of int8: -128 is what AVX2 must not overflow on.
 struct LinearLimitsCase : OpCase {
@@ -123,6 +127,7 @@ OP_CASE(ExpertLinearCase, DType::F32);
 OP_CASE(ExpertLinearCase, DType::F16);
 OP_CASE(ExpertLinearCase, DType::Q8_0, Activations::Exact);
 OP_CASE(ExpertLinearCase, DType::Q4_0, Activations::Any);
+OP_CASE(ExpertLinearCase, DType::IQ4_NL, Activations::Exact);
 
 }  // namespace
 }  // namespace galago::test
