@@ -233,7 +233,7 @@ TEST(DType, RoundTripErrorIsBounded) {
       {DType::F32, 0},          {DType::F16, 1.0 / 2048}, {DType::BF16, 1.0 / 256}, {DType::F64, 0},
       {DType::Q8_0, 0.6 / 127}, {DType::Q4_0, 1.01 / 8},  {DType::Q4_1, 1.1 / 15},  {DType::Q5_0, 1.01 / 16},
       {DType::Q5_1, 1.1 / 31},  {DType::Q4_K, 3.0 / 15},  {DType::Q5_K, 3.0 / 31},  {DType::Q6_K, 2.5 / 32},
-      {DType::Q2_K, 1.5 / 3},   {DType::Q3_K, 1.3 / 4},   {DType::IQ4_NL, 1.0 / 8}, {DType::IQ4_XS, 1.0 / 8}};
+      {DType::Q2_K, 1.5 / 3},   {DType::Q3_K, 1.3 / 4},   {DType::IQ4_NL, 1.2 / 8}, {DType::IQ4_XS, 1.5 / 8}};
   Rng rng(7);
   for (const Bound& bound : bounds) {
     SCOPED_TRACE(info(bound.dtype).name);
