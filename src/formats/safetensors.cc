@@ -1,7 +1,6 @@
 #include "formats/safetensors.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <iterator>
 
 #include "base/checked.h"
@@ -10,6 +9,7 @@
 #include "formats/byte_reader.h"
 #include "formats/printable.h"
 #include "formats/safetensors_types.h"
+#include "formats/shard_index.h"
 
 namespace galago {
 namespace {
@@ -130,28 +130,6 @@ std::span<const std::byte> read_header_bytes(ByteReader& in, const std::string& 
   return header;
 }
 
-void check_shard_name(const std::string& index, const std::string& name) {
-  bool plain = !name.empty() && name != "." && name != ".." && name.find_first_of("/\\:") == std::string::npos &&
-               name.find('\0') == std::string::npos;
-  if (!plain)
-    throw invalid_input("{}: shard \"{}\" is not a plain file name in the same folder", index, printable(name));
-}
-
-// File name -> the tensors it should hold.
-std::map<std::string, std::vector<std::string>> read_weight_map(const std::string& path) {
-  Json json = read_json(path, kMaxHeaderBytes);
-  auto found = json.is_object() ? json.find("weight_map") : json.end();
-  if (found == json.end() || !found->is_object())
-    throw invalid_input("{}: no object \"weight_map\"; expected the index of a sharded safetensors model", path);
-  std::map<std::string, std::vector<std::string>> shards;
-  for (const auto& [tensor, file] : found->items()) {
-    if (!file.is_string()) throw invalid_input("{}: weight_map of {} is not a file name", path, printable(tensor));
-    check_shard_name(path, file.get<std::string>());
-    shards[file.get<std::string>()].push_back(tensor);
-  }
-  return shards;
-}
-
 }  // namespace
 
 SafetensorsFile SafetensorsFile::parse(std::span<const std::byte> bytes, const std::string& subject,
@@ -186,8 +164,11 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
 SafetensorsFile SafetensorsFile::open_index(const std::string& path) {
   SafetensorsFile file;
   file.path_ = path;
-  for (const auto& [name, listed] : read_weight_map(path))
-    file.add_shard(open((std::filesystem::path(path).parent_path() / name).string()), listed);
+  ShardIndex index = read_shard_index(path);
+  for (const auto& [shard, listed] : index.shards) file.add_shard(open(shard), listed);
+  uint64_t n_bytes = 0;  // no overflow: each is at most the size of a file
+  for (const SafetensorsRecord& record : file.tensors_) n_bytes += record.end - record.begin;
+  if (auto warning = wrong_total_warning(path, index, n_bytes); !warning.empty()) file.warnings_.push_back(warning);
   std::ranges::sort(file.tensors_, {}, &SafetensorsRecord::name);
   file.build_index();
   return file;

@@ -32,8 +32,8 @@ class SafetensorsFile final : public WeightSource {
   std::span<const SafetensorsRecord> tensors() const { return tensors_; }           // by name
   const SafetensorsRecord* find_tensor(std::string_view name) const;                // null if missing
   const std::map<std::string, std::string>& metadata() const { return metadata_; }  // "__metadata__"; of a single file
-  // What is odd but harmless: tensors in shards that the index does not list. They are not in tensors().
-  const std::vector<std::string>& warnings() const { return warnings_; }
+  // Tensors in shards that the index does not list (they are not in tensors()), and a wrong total size.
+  std::vector<std::string> warnings() const override { return warnings_; }
 
   const std::string& path() const override { return path_; }
   std::vector<std::string> names() const override;

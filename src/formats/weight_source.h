@@ -20,10 +20,14 @@ class WeightSource {
   // A view of the file, or a copy where the file does not align the data. Throws NotFound naming the file if there is
   // no such tensor, Unsupported if its number format cannot be decoded.
   virtual Tensor get(std::string_view name) const = 0;
+  // What is odd about the files but harmless, one sentence each.
+  virtual std::vector<std::string> warnings() const { return {}; }
 };
 
-// Opens a .gguf file (any part of a split one starts at part 1), a .safetensors file, an .index.json of shards, or a
-// folder that holds model.safetensors or its index. Decided by content for files, by name for the index.
+// Opens a .gguf file (any part of a split one starts at part 1), a .safetensors file, a PyTorch file (.pth, .pt, .bin,
+// .ckpt), an .index.json of shards, or a folder that holds one of: model.safetensors, pytorch_model.bin, the index of
+// either, adapter_model.safetensors, adapter_model.bin (in this order). Decided by content for files, by name for an
+// index.
 std::unique_ptr<WeightSource> open_weights(const std::string& path);
 
 // For implementations: a view of `bytes` kept alive by `owner`, copied if it is misaligned for its number format.
