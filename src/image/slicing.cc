@@ -30,6 +30,10 @@ void check_options(const SliceOptions& o) {
   };
   check_range("tiles", o.min_tiles, o.max_tiles);
   check_range("adaptive tiles", o.adaptive_min_tiles, o.adaptive_max_tiles);
+  for (Grid grid : o.grids)
+    if (grid.cols < 1 || grid.rows < 1 || int64_t{grid.cols} * grid.rows > kMaxPlanTiles)
+      throw invalid_input("slicing: a grid of {} x {} tiles; expected at least 1 x 1, at most {} tiles", grid.cols,
+                          grid.rows, kMaxPlanTiles);
 }
 
 int64_t n_pixels(const SliceView& v) {

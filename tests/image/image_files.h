@@ -33,6 +33,15 @@ inline uint32_t expected_crc(const Json& row) {
   return static_cast<uint32_t>(std::stoul(row["rgb_crc32"].get<std::string>(), nullptr, 16));
 }
 
+// The picture of the published checks: (3 x + 5 y + 70 c + floor(x y / 7)) mod 256.
+inline Image make_formula_image(int width, int height) {
+  Image image = make_image(width, height);
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x)
+      for (int c = 0; c < 3; ++c) image.pixel(x, y)[c] = static_cast<uint8_t>(3 * x + 5 * y + 70 * c + x * y / 7);
+  return image;
+}
+
 }  // namespace galago
 
 #define SKIP_WITHOUT(rows) \

@@ -71,6 +71,47 @@ TEST(Resize, EqualsPillowOnTheNumberedPicture) {
   }
 }
 
+// mini-monkey.md, section 8.1: Pillow 9.4 on formula pictures.
+TEST(Resize, EqualsPillowOnFormulaPictures) {
+  struct Case {
+    int width, height, new_width, new_height;
+    Filter filter;
+    uint32_t crc;
+  };
+  for (const Case& c : {Case{100, 37, 448, 448, Filter::Bicubic, 0x8bc98aa3},
+                        {100, 37, 448, 448, Filter::Bilinear, 0x3faa7004},
+                        {700, 600, 1792, 1344, Filter::Bicubic, 0xf619f202},
+                        {700, 600, 448, 448, Filter::Bicubic, 0x90aa44be},
+                        {640, 480, 300, 200, Filter::Bicubic, 0xacec6321},
+                        {640, 480, 300, 200, Filter::Bilinear, 0x5f55ffed}}) {
+    Image source = make_formula_image(c.width, c.height);
+    EXPECT_EQ(crc_of(resize(source, c.new_width, c.new_height, c.filter)), c.crc) << c.width << " " << c.new_width;
+  }
+}
+
+// minicpm-v.md, section 3.2: rows of grey, and a small picture that shrinks in both directions.
+TEST(Resize, EqualsPillowOnShortRows) {
+  struct Case {
+    std::vector<uint8_t> in, out;
+  };
+  for (const Case& c : {Case{{10, 200, 30, 250, 90}, {87, 125, 158}},
+                        {{10, 200, 30}, {0, 29, 128, 200, 138, 48, 14}},
+                        {{0, 255, 0, 255, 0, 255, 0, 255}, {112, 127, 143}}}) {
+    Image row = make_image(static_cast<int>(c.in.size()), 1), column = make_image(1, row.width);
+    for (int x = 0; x < row.width; ++x)
+      std::fill_n(row.pixel(x, 0), 3, c.in[x]), std::fill_n(column.pixel(0, x), 3, c.in[x]);
+    Image wide = resize(row, static_cast<int>(c.out.size()), 1, Filter::Bicubic);
+    Image high = resize(column, 1, static_cast<int>(c.out.size()), Filter::Bicubic);
+    for (size_t i = 0; i < 3 * c.out.size(); ++i) EXPECT_EQ(wide.rgb[i], c.out[i / 3]) << i;
+    EXPECT_EQ(high.rgb, wide.rgb);
+  }
+  Image square = make_image(4, 4);
+  for (size_t i = 0; i < square.rgb.size(); ++i) square.rgb[i] = static_cast<uint8_t>(5 * i);
+  const std::vector<uint8_t> expected = {20,  25,  30,  47,  52,  57,  99,  104, 109,
+                                         126, 131, 136, 178, 183, 188, 205, 210, 215};
+  EXPECT_EQ(resize(square, 2, 3, Filter::Bicubic).rgb, expected);
+}
+
 // The definition in its plainest form, against the vector loop, on lengths around the block of 48.
 TEST(ResampleKernels, EqualTheScalarSum) {
   Rng rng(7);
