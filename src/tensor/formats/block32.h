@@ -82,9 +82,12 @@ struct Block32 {
   }
 
   static void fit_range(const float* values, uint8_t* block, int* codes) {
-    auto [low, high] = std::minmax_element(values, values + kValues);
-    float minimum = *low;
-    float d = (*high - minimum) / static_cast<float>(kTop);
+    float minimum = values[0], maximum = values[0];  // of zeros of both signs the first, whose sign is stored
+    for (int j = 1; j < kValues; ++j) {
+      if (values[j] < minimum) minimum = values[j];
+      if (values[j] > maximum) maximum = values[j];
+    }
+    float d = (maximum - minimum) / static_cast<float>(kTop);
     float inverse = reciprocal_or_zero(d);
     store_f16(block, d);
     store_f16(block + 2, minimum);
