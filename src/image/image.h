@@ -32,6 +32,7 @@ struct Image {
 
 struct Color {
   uint8_t red = 0, green = 0, blue = 0;
+  bool operator==(const Color&) const = default;
 };
 
 // Limits that a header is held to before anything is allocated.
