@@ -134,6 +134,7 @@ class Bench {
   }
 
   void add_pictures() {
+    if (checkpoint_->model->pictures().policy.empty()) return;
     std::vector<std::string> sizes = o_.images;
     int side = checkpoint_->model->pictures().slice.tile;
     if (sizes.empty()) sizes.push_back(fmt::format("{}x{}", side, side));

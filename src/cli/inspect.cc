@@ -60,8 +60,9 @@ size_t activation_bytes(const Checkpoint& checkpoint, int context) {
   std::vector<LayerCache> caches = unbacked_caches(model.cache(), context);
   int chunk = std::min(context, kDefaultChunk);
   size_t text = cpu::plan_memory(*step_graph(model, checkpoint.weights, caches, chunk, 0, true), {}).arena_bytes;
-  size_t picture = cpu::plan_memory(*encode_graph(model, checkpoint.weights, 1), {}).arena_bytes;
-  return text + picture;
+  if (model.pictures().policy.empty()) return text;
+  int side = model.pictures().slice.tile;
+  return text + cpu::plan_memory(*encode_graph(model, checkpoint.weights, {1, 3, side, side}), {}).arena_bytes;
 }
 
 Json memory_json(const Checkpoint& checkpoint, const Json& tensors, int context) {
@@ -80,8 +81,9 @@ Json memory_json(const Checkpoint& checkpoint, const Json& tensors, int context)
 
 Json pictures_json(const Model& model, const std::string& size) {
   PictureSpec spec = model.pictures();
+  if (spec.policy.empty()) return nullptr;
   auto [width, height] = parse_size(size);
-  int images = find_slicing_policy(spec.policy).plan(width, height, spec.slice).n_images();
+  int images = find_slicing_policy(spec.policy).plan(width, height, spec.slice).n_tiles();
   return {{"policy", spec.policy}, {"tile", spec.slice.tile}, {"tokens_per_tile", spec.tokens_per_tile},
           {"example_size", size},  {"tiles", images},         {"tokens_per_picture", images * spec.tokens_per_tile}};
 }
@@ -163,9 +165,10 @@ void print_model(const Json& j) {
   fmt::print("{}: {}\n{} parameters, {} token rows, {} places\n", j["family"].get<std::string>(),
              j["title"].get<std::string>(), j["parameters"].get<int64_t>(), j["vocab"].get<int>(),
              j["max_context"].get<int>());
-  fmt::print("picture of {}: {} tiles of {} pixels ({}), {} tokens\n", p["example_size"].get<std::string>(),
-             p["tiles"].get<int>(), p["tile"].get<int>(), p["policy"].get<std::string>(),
-             p["tokens_per_picture"].get<int>());
+  if (!p.is_null())
+    fmt::print("picture of {}: {} tiles of {} pixels ({}), {} tokens\n", p["example_size"].get<std::string>(),
+               p["tiles"].get<int>(), p["tile"].get<int>(), p["policy"].get<std::string>(),
+               p["tokens_per_picture"].get<int>());
   fmt::print("memory for {} tokens: weights {:.1f} MB + cache {:.1f} MB + activations {:.1f} MB = {:.1f} MB\n",
              m["context"].get<int>(), megabytes(m["weights_bytes"]), megabytes(m["kv_cache_bytes"]),
              megabytes(m["activation_bytes"]), megabytes(m["total_bytes"]));

@@ -77,13 +77,13 @@ CaptionNll::CaptionNll(std::shared_ptr<const Checkpoint> checkpoint, std::shared
   end_ = *end;
 }
 
-CaptionNll::Layout CaptionNll::layout(const TileGrid& grid, std::string_view beginning) const {
+CaptionNll::Layout CaptionNll::layout(const SlicePlan& plan, std::string_view beginning) const {
   Layout out;
-  int per_tile = checkpoint_->model->pictures().tokens_per_tile;
-  for (const PromptPiece& piece : checkpoint_->model->prompt(*checkpoint_->tokenizer, beginning, {&grid, 1})) {
+  std::vector<TurnPart> parts{{.picture = &plan}, {.text = std::string(beginning)}};
+  for (const PromptPiece& piece : checkpoint_->model->prompt(*checkpoint_->tokenizer, {.parts = parts})) {
     out.ids.insert(out.ids.end(), piece.ids.begin(), piece.ids.end());
-    if (piece.picture < 0) continue;
-    for (int i = 0; i < per_tile; ++i) {
+    for (size_t i = 0; i < piece.rows.size(); ++i) {
+      CHECK(piece.rows[i] == std::ssize(out.rows_at), "rows of pictures out of order are not scored");
       out.rows_at.push_back(static_cast<int32_t>(out.ids.size()));
       out.ids.push_back(0);
     }
@@ -101,11 +101,11 @@ Program& CaptionNll::program(int64_t n_prompt, int64_t n_text, int64_t n_rows) {
 
 NllSums CaptionNll::score(const EncodedPicture& right, const EncodedPicture& other, std::string_view beginning,
                           std::string_view text) {
-  if (right.rows.shape() != other.rows.shape() || right.grid.rows != other.grid.rows)
+  if (right.rows.shape() != other.rows.shape() || right.plan != other.plan)
     throw invalid_input("pictures cut into {} and {} tiles cannot stand in for each other; expected equal sizes",
-                        right.grid.n_tiles(), other.grid.n_tiles());
+                        right.plan.n_tiles(), other.plan.n_tiles());
   const Model& model = *checkpoint_->model;
-  Layout prompt = layout(right.grid, beginning);
+  Layout prompt = layout(right.plan, beginning);
   std::vector<int32_t> targets = checkpoint_->tokenizer->encode(text);
   targets.push_back(end_);
   int64_t n_prompt = std::ssize(prompt.ids), n_rows = std::ssize(prompt.rows_at), room = model.cache().max_context;

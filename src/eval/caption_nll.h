@@ -52,7 +52,7 @@ class CaptionNll {
     std::vector<int32_t> ids;      // 0 where a picture row goes
     std::vector<int32_t> rows_at;  // places of the picture rows
   };
-  Layout layout(const TileGrid& grid, std::string_view beginning) const;
+  Layout layout(const SlicePlan& plan, std::string_view beginning) const;
   Program& program(int64_t n_prompt, int64_t n_text, int64_t n_rows);
 
   std::shared_ptr<const Checkpoint> checkpoint_;

@@ -7,6 +7,7 @@
 // models trained on captions.
 #include "base/error.h"
 #include "models/config_reader.h"
+#include "models/prompt.h"
 #include "models/spec_list.h"
 #include "nn/conv_stem.h"
 #include "nn/vit.h"
@@ -96,12 +97,6 @@ void text_block(SpecList& rows, int i, const DecoderConfig& t) {
   rows.linear(name + ".mlp.down", t.d_model, t.d_ffn, ref + ".mlp.down_proj", false);
 }
 
-int32_t token_id(const Tokenizer& tokenizer, const std::string& text) {
-  auto id = tokenizer.find(text);
-  if (!id) throw invalid_input("the tokenizer has no token {}, which this model's prompts need", text);
-  return *id;
-}
-
 class HfNanoVlm final : public Model {
  public:
   explicit HfNanoVlm(const Json& json) : json_(json), c_(read(json)) {}
@@ -124,7 +119,8 @@ class HfNanoVlm final : public Model {
     return spec;
   }
 
-  std::vector<WeightSpec> weights() const override {
+  std::vector<WeightSpec> weights(Dialect dialect) const override {
+    require_reference_names(dialect, family());
     SpecList rows;
     const VitConfig& v = c_.vision;
     const DecoderConfig& t = c_.text;
@@ -161,11 +157,10 @@ class HfNanoVlm final : public Model {
   }
   Value logits(const Scope& s, Value hidden) const override { return output_logits(s / "text", hidden); }
 
-  std::vector<PromptPiece> prompt(const Tokenizer& tokenizer, std::string_view text,
-                                  std::span<const TileGrid> pictures) const override {
-    if (c_.prompt_format == "caption") return caption_prompt(tokenizer, text, pictures);
-    if (c_.prompt_format == "question") return question_prompt(tokenizer, text, pictures);
-    return chat_prompt(tokenizer, text, pictures);
+  std::vector<PromptPiece> prompt(const Tokenizer& tokenizer, const UserTurn& turn) const override {
+    if (c_.prompt_format == "caption") return caption_prompt(tokenizer, turn, c_.tokens_per_tile());
+    if (c_.prompt_format == "question") return question_prompt(tokenizer, turn);
+    return chat_prompt(tokenizer, turn);
   }
 
   SamplingDefaults sampling() const override {
@@ -174,59 +169,34 @@ class HfNanoVlm final : public Model {
   }
 
  private:
-  static void add_pictures(std::vector<PromptPiece>& pieces, std::span<const TileGrid> pictures) {
-    for (int i = 0; i < static_cast<int>(pictures.size()); ++i)
-      for (int tile = 0; tile < pictures[i].n_tiles(); ++tile) pieces.push_back({.picture = i, .tile = tile});
-  }
-
-  std::vector<PromptPiece> caption_prompt(const Tokenizer& tokenizer, std::string_view text,
-                                          std::span<const TileGrid> pictures) const {
-    std::vector<PromptPiece> pieces;
-    add_pictures(pieces, pictures);
-    std::vector<int32_t> ids = tokenizer.encode(text);
-    if (auto bos = tokenizer.special_ids().bos) ids.insert(ids.begin(), *bos);
-    pieces.push_back({.ids = std::move(ids)});
-    return pieces;
-  }
-
-  std::vector<PromptPiece> question_prompt(const Tokenizer& tokenizer, std::string_view text,
-                                           std::span<const TileGrid> pictures) const {
-    std::vector<PromptPiece> pieces;
-    add_pictures(pieces, pictures);
-    pieces.push_back({.ids = tokenizer.encode(fmt::format("Question: {} Answer:", text))});
-    return pieces;
+  std::vector<PromptPiece> question_prompt(const Tokenizer& tokenizer, const UserTurn& turn) const {
+    PromptBuilder b(tokenizer);
+    add_pictures(b, turn, c_.tokens_per_tile());
+    return b.words("Question: " + joined_text(turn) + " Answer:").take();
   }
 
   // <|im_start|>user\n [pictures] text <|im_end|>\n<|im_start|>assistant\n, each tile behind its own name token.
-  std::vector<PromptPiece> chat_prompt(const Tokenizer& tokenizer, std::string_view text,
-                                       std::span<const TileGrid> pictures) const {
-    std::vector<PromptPiece> pieces;
-    auto say = [&](const std::string& words) {
-      pieces.push_back({.ids = tokenizer.encode(words, {.parse_special = true})});
-    };
-    say("<|im_start|>user\n");
-    for (int i = 0; i < static_cast<int>(pictures.size()); ++i) {
-      if (pictures.size() > 1) say(fmt::format("<image: {}>", i));
-      add_tiles(pieces, tokenizer, pictures[i], i);
+  std::vector<PromptPiece> chat_prompt(const Tokenizer& tokenizer, const UserTurn& turn) const {
+    PromptBuilder b(tokenizer);
+    if (turn.index > 0) b.markup("<|im_end|>\n");
+    b.markup("<|im_start|>user\n");
+    int n_pictures = count_pictures(turn), picture = 0;
+    for (const TurnPart& part : turn.parts) {
+      if (!part.picture) continue;
+      if (n_pictures > 1) b.markup(fmt::format("<image: {}>", turn.n_pictures_before + picture));
+      add_tiles(b, *part.picture, picture++);
     }
-    pieces.push_back({.ids = tokenizer.encode(text)});
-    say("<|im_end|>\n<|im_start|>assistant\n");
-    return pieces;
+    return b.words(joined_text(turn)).markup("<|im_end|>\n<|im_start|>assistant\n").take();
   }
 
-  static void add_tiles(std::vector<PromptPiece>& pieces, const Tokenizer& tokenizer, const TileGrid& grid,
-                        int picture) {
-    int tile = 0;
-    if (grid.global_first || grid.n_tiles() == 1) {
-      pieces.push_back({.ids = {token_id(tokenizer, "<|global_image|>")}});
-      pieces.push_back({.picture = picture, .tile = tile++});
-    }
-    for (; tile < grid.n_tiles(); ++tile) {
-      int cell = tile - (grid.global_first ? 1 : 0);
-      std::string name = fmt::format("<row_{}_col_{}>", cell / grid.cols + 1, cell % grid.cols + 1);
-      pieces.push_back({.ids = {token_id(tokenizer, name)}});
-      pieces.push_back({.picture = picture, .tile = tile});
-    }
+  // The global view comes first; a picture of one tile is its own global view.
+  void add_tiles(PromptBuilder& b, const SlicePlan& plan, int picture) const {
+    const SliceView& grid = plan.views.back();
+    int tile = 0, n_tiles = plan.n_tiles();
+    if (n_tiles == 1 || plan.views.size() > 1) b.token("<|global_image|>").tile(picture, tile++, c_.tokens_per_tile());
+    for (int cell = 0; tile < n_tiles; ++cell)
+      b.token(fmt::format("<row_{}_col_{}>", cell / grid.cols + 1, cell % grid.cols + 1))
+          .tile(picture, tile++, c_.tokens_per_tile());
   }
 
   Json json_;

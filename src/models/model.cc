@@ -1,12 +1,17 @@
 #include "models/model.h"
 
+#include <utility>
+
 #include "base/error.h"
 
 namespace galago {
 
 Shape WeightSpec::part_shape(int part) const {
   Shape result = shape;
-  if (parts.size() > 1) result[0] = part_rows.empty() ? shape[0] / static_cast<int64_t>(parts.size()) : part_rows[part];
+  if (stored_rows > 0) result[0] = stored_rows;
+  if (parts.size() > 1)
+    result[0] = part_rows.empty() ? result[0] / static_cast<int64_t>(parts.size()) : part_rows[part];
+  if (transposed) std::swap(result[0], result[1]);
   return result;
 }
 
@@ -35,6 +40,10 @@ std::unique_ptr<Model> make_model(const Json& config, const std::string& subject
   std::string type = config.is_object() ? config.value("model_type", "none given") : "not an object";
   throw unsupported("{}: no model family recognises this config (model_type: {}). `galago models` lists them.", subject,
                     type);
+}
+
+void require_reference_names(Dialect dialect, std::string_view family) {
+  if (dialect != Dialect::HuggingFace) throw unsupported("{} has no llama.cpp files; use the reference's", family);
 }
 
 int64_t count_parameters(const Model& model) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "formats/gguf.h"
 #include "image/preprocess.h"
 #include "image/slicing.h"
 #include "nn/decoder.h"
@@ -16,26 +17,37 @@
 
 namespace galago {
 
-// One weight under its canonical name (the name the graph uses) and how the reference's files spell it. Reading,
-// writing, shape checks, random models and initialisation before training all follow from these rows.
+// How a checkpoint was written: names, orders of rows and folded factors differ.
+enum class Dialect {
+  HuggingFace,  // the reference's own names
+  LlamaCpp,     // GGUF of llama.cpp: blk.0.attn_q.weight, v.blk.0.ln1.weight ...
+};
+
+// One weight under its canonical name (the name the graph uses) and how a dialect spells it. Reading, writing, shape
+// checks, random models and initialisation before training all follow from these rows.
 struct WeightSpec {
   std::string name;
   Shape shape;
   float init_std = 0;  // > 0: N(0, init_std); 0: `init_value` everywhere
   float init_value = 0;
-  // Tensors of a reference checkpoint, stacked along the first axis.
+  // Tensors of a checkpoint, stacked along the first axis. Dimensions of size 1 may be there or not.
   std::vector<std::string> parts;
   std::vector<int64_t> part_rows = {};    // first dimension of each part; empty: all equal
   std::vector<std::string> aliases = {};  // other spellings of a weight with one part (tied weights)
+  // Row i is row rows[i] of the `stored_rows` stacked ones; empty: all, in order. Two weights may share a part.
+  std::vector<int32_t> rows = {};
+  int64_t stored_rows = 0;
+  bool transposed = false;  // a matrix stored as [cols, rows]
+  float scale = 1;          // stored value = scale * value
   bool optional = false;
   bool quantizable = false;  // a matrix that `linear` or `gather` reads
 
-  Shape part_shape(int part) const;
+  Shape part_shape(int part) const;  // as stored
 };
 
 // How a picture becomes the pixels of encode_image.
 struct PictureSpec {
-  std::string policy = "square";  // a row of image/slicing.def
+  std::string policy = "square";  // a row of image/slicing.def; empty: the model takes no pictures
   SliceOptions slice;             // tile: pixels a side of one tile
   Rgb mean = {0, 0, 0};
   Rgb std = {1, 1, 1};
@@ -45,26 +57,35 @@ struct PictureSpec {
 // The geometry of one key/value cache layer.
 struct CacheSpec {
   int n_layers = 0, n_kv_heads = 0, d_head = 0, max_context = 0;
+  int d_value = 0;  // width of a value head where it differs from a key head's
 };
 
-// A prompt in reading order: runs of token ids, and places where the embeddings of one picture tile go.
+// A prompt in reading order: runs of token ids, then rows of one picture. The rows of a picture are those of its tiles
+// in order, tokens_per_tile each, and behind them Model::extra_rows().
 struct PromptPiece {
   std::vector<int32_t> ids;
-  int picture = -1;  // >= 0: index of the picture; `tile` of it
-  int tile = 0;
+  int picture = -1;  // >= 0: index among the pictures of the turn
+  std::vector<int32_t> rows;
 };
 
-// How many tiles a picture was cut into: rows x cols, after a global view if there is one.
-struct TileGrid {
-  int rows = 1, cols = 1;
-  bool global_first = false;
-  int n_tiles() const { return rows * cols + (global_first ? 1 : 0); }
+// What the user says in one turn: words and pictures in any order.
+struct TurnPart {
+  std::string text;
+  const SlicePlan* picture = nullptr;  // instead of text
+};
+
+struct UserTurn {
+  std::span<const TurnPart> parts;
+  int index = 0;                 // 0: the conversation begins
+  int n_pictures_before = 0;     // in earlier turns
+  std::string_view system = {};  // empty: the family's own
 };
 
 struct SamplingDefaults {
   float temperature = 0;
   int top_k = 0;
   float top_p = 1;
+  float repeat_penalty = 1;
   int max_new_tokens = 128;
 };
 
@@ -73,23 +94,27 @@ class Model {
   virtual ~Model() = default;
   virtual std::string_view family() const = 0;
   virtual const Json& config() const = 0;  // as in config.json; enough to make the same model again
-  virtual std::vector<WeightSpec> weights() const = 0;
+  // Throws Unsupported for a dialect in which this family is never written.
+  virtual std::vector<WeightSpec> weights(Dialect dialect) const = 0;
+  std::vector<WeightSpec> weights() const { return weights(Dialect::HuggingFace); }
   virtual PictureSpec pictures() const = 0;
   virtual CacheSpec cache() const = 0;
   virtual int n_vocab() const = 0;
   virtual int d_model() const = 0;  // width of token embeddings
 
-  // pixels [N, 3, S, S] -> [N, tokens_per_tile, d_model].
+  // The tiles of one view: pixels [N, 3, h, w] -> [N, tokens_per_tile, d_model].
   virtual Value encode_image(const Scope& s, Value pixels) const = 0;
-  virtual Value embed(const Scope& s, Value ids) const = 0;  // i32 [B, T] -> [B, T, d_model]
+  virtual Value extra_rows(const Scope&) const { return {}; }  // [n, d_model]: separators and the like; invalid: none
+  virtual Value embed(const Scope& s, Value ids) const = 0;    // i32 [B, T] -> [B, T, d_model]
   // embeddings [B, T, d_model] -> hidden states ready for logits().
   virtual Value decode(const Scope& s, Value x, const PositionInfo& at, std::span<const LayerCache> caches) const = 0;
   virtual Value logits(const Scope& s, Value hidden) const = 0;  // [B, T, d_model] -> [B, T, n_vocab]
 
-  // The user's text and the tiles of each picture as input of the network.
-  virtual std::vector<PromptPiece> prompt(const Tokenizer& tokenizer, std::string_view text,
-                                          std::span<const TileGrid> pictures) const = 0;
+  // One turn of the user as input of the network, up to where the answer begins; from the second turn on with what
+  // closes the answer before it.
+  virtual std::vector<PromptPiece> prompt(const Tokenizer& tokenizer, const UserTurn& turn) const = 0;
   virtual SamplingDefaults sampling() const { return {}; }
+  virtual std::vector<std::string> stop_strings() const { return {}; }  // end an answer, like an end token
 };
 
 // A row of models.def.
@@ -100,7 +125,12 @@ struct Family {
   std::unique_ptr<Model> (*make)(const Json& config);  // throws InvalidInput naming the field
   Json (*preset)(std::string_view size);               // config of a published or tiny size; null Json if unknown
   std::vector<std::string_view> (*presets)();
+  // The config behind llama.cpp's files: a text model and, or null, its vision partner. Null Json: not this family.
+  Json (*from_gguf)(const GgufFile& text, const GgufFile* vision) = nullptr;
 };
+
+// For weights(): throws Unsupported unless the dialect is the reference's own.
+void require_reference_names(Dialect dialect, std::string_view family);
 
 std::span<const Family> all_families();
 const Family* find_family(std::string_view name);

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "models/config_reader.h"
+#include "models/prompt.h"
 #include "models/spec_list.h"
 #include "nn/conv_stem.h"
 #include "nn/vit.h"
@@ -117,7 +118,8 @@ class NanoVlms final : public Model {
     return spec;
   }
 
-  std::vector<WeightSpec> weights() const override {
+  std::vector<WeightSpec> weights(Dialect dialect) const override {
+    require_reference_names(dialect, family());
     SpecList rows;
     int D = c_.vision.d_model, d = c_.text.d_model, vocab = c_.text.n_vocab;
     patch_rows(rows, c_);
@@ -158,13 +160,10 @@ class NanoVlms final : public Model {
   }
   Value logits(const Scope& s, Value hidden) const override { return output_logits(s / "text", hidden); }
 
-  std::vector<PromptPiece> prompt(const Tokenizer& tokenizer, std::string_view text,
-                                  std::span<const TileGrid> pictures) const override {
-    if (pictures.size() != 1)
-      throw invalid_input("nanovlms continues the description of exactly one picture; {} given", pictures.size());
-    std::vector<int32_t> ids = tokenizer.encode(text);
-    if (auto bos = tokenizer.special_ids().bos) ids.insert(ids.begin(), *bos);
-    return {{.picture = 0}, {.ids = std::move(ids)}};
+  std::vector<PromptPiece> prompt(const Tokenizer& tokenizer, const UserTurn& turn) const override {
+    if (count_pictures(turn) != 1)
+      throw invalid_input("nanovlms continues the description of exactly one picture; {} given", count_pictures(turn));
+    return caption_prompt(tokenizer, turn, 1);
   }
 
  private:

@@ -18,6 +18,7 @@ struct LayerCache {
 struct PositionInfo {
   Value past = {};
   Value positions = {};
+  Value picture_rows = {};  // i32 [n]: which of the T places hold rows of pictures; invalid: none (batch of 1)
 };
 
 struct AttentionConfig {

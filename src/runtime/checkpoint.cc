@@ -14,7 +14,7 @@ namespace {
 Checkpoint load_folder(const std::string& folder) {
   Checkpoint checkpoint{.path = folder};
   checkpoint.model = make_model(read_json(folder + "/config.json"), folder + "/config.json");
-  checkpoint.weights = load_weights(*checkpoint.model, *open_weights(folder), false);
+  checkpoint.weights = load_weights(*checkpoint.model, *open_weights(folder), WeightNames::Reference);
   if (std::filesystem::exists(folder + "/tokenizer.json"))
     checkpoint.tokenizer = std::make_shared<Tokenizer>(load_tokenizer(folder));
   return checkpoint;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "formats/safetensors.h"
 #include "formats/weight_source.h"
 #include "models/model.h"
 
@@ -21,8 +22,13 @@ struct Checkpoint {
 // Unsupported naming the file, and the tensor with both shapes where one does not fit.
 Checkpoint load_checkpoint(const std::string& path);
 
-// Reads every weight of the model from files in the reference's names (or, with `canonical`, in galago's own).
-Weights load_weights(const Model& model, const WeightSource& source, bool canonical);
+enum class WeightNames { Reference, LlamaCpp, Canonical };  // Canonical: galago's own GGUF
+
+// Reads every weight of the model. Throws NotFound / InvalidInput naming file and tensor.
+Weights load_weights(const Model& model, const WeightSource& source, WeightNames names);
+
+// All weights as f32 in the reference's own names and layout, to be written.
+std::vector<NamedTensor> reference_tensors(const Model& model, const Weights& weights);
 
 // Weights from N(0, init_std) and constants as the specs say; the same for the same seed. For training and random
 // models.

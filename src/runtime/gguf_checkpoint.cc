@@ -60,7 +60,7 @@ Checkpoint load_gguf_checkpoint(const std::string& path) {
   Checkpoint checkpoint{.path = path};
   Json config = parse_json(file.get_string("galago.config"), path + ": galago.config");
   checkpoint.model = make_model(config, path);
-  checkpoint.weights = load_weights(*checkpoint.model, file, true);
+  checkpoint.weights = load_weights(*checkpoint.model, file, WeightNames::Canonical);
   if (file.has_key("tokenizer.ggml.tokens")) checkpoint.tokenizer = std::make_shared<Tokenizer>(read_tokenizer(file));
   return checkpoint;
 }

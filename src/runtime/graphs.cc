@@ -29,11 +29,17 @@ Sequence sequence(const Scope& s, const Model& model, int64_t batch, int64_t til
 
 }  // namespace
 
-std::shared_ptr<Graph> encode_graph(const Model& model, const Weights& weights, int64_t n_tiles) {
+std::shared_ptr<Graph> encode_graph(const Model& model, const Weights& weights, const Shape& pixels) {
   auto graph = std::make_shared<Graph>();
-  int64_t side = model.pictures().slice.tile;
-  Value pixels = graph->input("pixels", DType::F32, {n_tiles, 3, side, side});
-  graph->output(model.encode_image(Scope(*graph, weights), pixels), "embeddings");
+  graph->output(model.encode_image(Scope(*graph, weights), graph->input("pixels", DType::F32, pixels)), "embeddings");
+  return graph;
+}
+
+std::shared_ptr<Graph> extra_rows_graph(const Model& model, const Weights& weights) {
+  auto graph = std::make_shared<Graph>();
+  Value rows = model.extra_rows(Scope(*graph, weights));
+  if (!rows.valid()) return nullptr;
+  graph->output(rows, "rows");
   return graph;
 }
 
@@ -50,6 +56,7 @@ std::shared_ptr<Graph> step_graph(const Model& model, const Weights& weights, st
     Value rows_at = g.input("rows_at", DType::I32, {n_rows});
     x = scatter(g, reshape(g, x, {n_tokens, model.d_model()}), rows, rows_at);
     x = reshape(g, x, {1, n_tokens, model.d_model()});
+    at.picture_rows = rows_at;
   }
   Value hidden = slice(g, model.decode(s, x, at, caches), 1, n_tokens - 1, n_tokens);  // [1, 1, d]
   if (!with_logits) {

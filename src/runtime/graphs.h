@@ -8,8 +8,10 @@
 
 namespace galago {
 
-// input "pixels" [n_tiles, 3, S, S] -> output "embeddings" [n_tiles, tokens_per_tile, d].
-std::shared_ptr<Graph> encode_graph(const Model& model, const Weights& weights, int64_t n_tiles);
+// input "pixels" [n_tiles, 3, h, w] -> output "embeddings" [n_tiles, tokens_per_tile, d].
+std::shared_ptr<Graph> encode_graph(const Model& model, const Weights& weights, const Shape& pixels);
+// output "rows" [n, d]: Model::extra_rows(); null if the model has none.
+std::shared_ptr<Graph> extra_rows_graph(const Model& model, const Weights& weights);
 
 // inputs: "ids" i32 [1, T], "past" i32 [1], "positions" i32 [T]; with n_rows > 0 also "rows" [n_rows, d] and "rows_at"
 // i32 [n_rows]: picture embeddings that replace the embeddings of these tokens. Output (with_logits): "logits" [1, V]

@@ -61,29 +61,43 @@ size_t Session::cache_bytes() const {
 
 void Session::attach_image(const Image& image) {
   pictures_.push_back(encoder_.encode(image));
+  parts_.emplace_back();
   timings_.prepare += pictures_.back().prepare_ms;
   timings_.encode += pictures_.back().encode_ms;
 }
 
+void Session::add_text(std::string_view text) {
+  if (!text.empty()) parts_.push_back({.text = std::string(text)});
+}
+
+std::vector<PromptPiece> Session::prompt_pieces() {
+  auto picture = pictures_.begin();
+  for (TurnPart& part : parts_)
+    if (part.text.empty()) part.picture = &(picture++)->plan;
+  UserTurn turn{.parts = parts_, .index = n_turns_, .n_pictures_before = n_pictures_, .system = system_};
+  return checkpoint_->model->prompt(*checkpoint_->tokenizer, turn);
+}
+
 void Session::append(std::string_view text) {
   Stopwatch clock;
-  const Model& model = *checkpoint_->model;
-  std::vector<TileGrid> grids;
-  for (const EncodedPicture& picture : pictures_) grids.push_back(picture.grid);
+  add_text(text);
   std::vector<int32_t> ids;        // 0 where a picture row goes
   std::vector<const float*> rows;  // null where a token goes
-  int64_t per_tile = model.pictures().tokens_per_tile;
-  for (const PromptPiece& piece : model.prompt(*checkpoint_->tokenizer, text, grids)) {
+  int64_t d = checkpoint_->model->d_model();
+  for (const PromptPiece& piece : prompt_pieces()) {
     ids.insert(ids.end(), piece.ids.begin(), piece.ids.end());
     rows.insert(rows.end(), piece.ids.size(), nullptr);
     if (piece.picture < 0) continue;
-    const float* tile = pictures_[piece.picture].rows.f32().data() + piece.tile * per_tile * model.d_model();
-    ids.insert(ids.end(), static_cast<size_t>(per_tile), 0);
-    for (int64_t i = 0; i < per_tile; ++i) rows.push_back(tile + i * model.d_model());
-    timings_.n_picture_tokens += static_cast<int>(per_tile);
+    const float* first = pictures_[static_cast<size_t>(piece.picture)].rows.f32().data();
+    for (int32_t row : piece.rows) rows.push_back(first + row * d);
+    ids.resize(rows.size(), 0);
+    timings_.n_picture_tokens += static_cast<int>(piece.rows.size());
   }
   prefill(ids, rows);
+  ++n_turns_;
+  n_pictures_ += static_cast<int>(pictures_.size());
   pictures_.clear();
+  parts_.clear();
   timings_.n_prompt += static_cast<int>(ids.size());
   timings_.prefill += clock.lap_ms();
 }
@@ -179,8 +193,9 @@ std::string Session::generate(const GenerateOptions& options, const std::functio
 }
 
 void Session::reset() {
-  n_past_ = 0;
+  n_past_ = n_turns_ = n_pictures_ = 0;
   pictures_.clear();
+  parts_.clear();
   generated_.clear();
   timings_ = {};
 }

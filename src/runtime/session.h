@@ -40,8 +40,11 @@ class Session {
           const SessionOptions& options = {});
   ~Session();
 
-  void attach_image(const Image& image);  // prepared and encoded now; part of the next append()
-  // Runs the prompt made of the attached pictures and this text. Throws InvalidInput if it does not fit the cache.
+  void set_system(std::string text) { system_ = std::move(text); }  // instead of the family's own system text
+  void attach_image(const Image& image);  // prepared and encoded now; comes next in the turn of the user
+  void add_text(std::string_view text);   // comes next in the turn of the user
+  // Runs the turn: pictures and texts as they were added, then this text. Throws InvalidInput if the prompt does not
+  // fit the cache.
   void append(std::string_view text);
   void append_ids(std::span<const int32_t> ids);  // tokens as they are, without pictures and prompt format
   // Continues until an end token, max_new_tokens or a full cache; on_text gets whole characters and may return false to
@@ -57,6 +60,7 @@ class Session {
 
  private:
   struct PrefillProgram;
+  std::vector<PromptPiece> prompt_pieces();
   void prefill(const std::vector<int32_t>& ids, const std::vector<const float*>& rows);
   void run_chunk(std::span<const int32_t> ids, std::span<const float* const> rows, bool last);
   Program& program(int n_tokens, int n_rows, bool with_logits);
@@ -66,7 +70,10 @@ class Session {
   SessionOptions options_;
   std::vector<LayerCache> caches_;
   PictureEncoder encoder_;
-  std::vector<EncodedPicture> pictures_;
+  std::string system_;
+  std::vector<EncodedPicture> pictures_;  // of the turn that is being put together
+  std::vector<TurnPart> parts_;           // an empty text stands for the next of pictures_
+  int n_turns_ = 0, n_pictures_ = 0;      // before this turn
   std::vector<std::unique_ptr<PrefillProgram>> programs_;
   std::vector<float> logits_;
   std::vector<int32_t> generated_;

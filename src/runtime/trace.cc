@@ -23,54 +23,73 @@ std::vector<PreparedPicture> prepare_all(const Model& model, std::span<const Ima
   return prepared;
 }
 
-// Pieces of a prompt laid out in one row of places, the tiles stacked in the order in which they are read.
+// Pieces of a prompt laid out in one row of places.
 TraceInput lay_out(const Model& model, std::span<const PromptPiece> pieces, std::span<const PreparedPicture> pictures) {
   TraceInput input;
-  std::vector<Tensor> tiles;
+  int per_tile = model.pictures().tokens_per_tile, n_tile_rows = 0;
+  std::vector<int32_t> first_row;  // of each picture
+  for (const PreparedPicture& picture : pictures) {
+    input.views.insert(input.views.end(), picture.views.begin(), picture.views.end());
+    first_row.push_back(n_tile_rows);
+    n_tile_rows += picture.plan.n_tiles() * per_tile;
+  }
   for (const PromptPiece& piece : pieces) {
     input.ids.insert(input.ids.end(), piece.ids.begin(), piece.ids.end());
-    if (piece.picture < 0) continue;
-    tiles.push_back(pictures[static_cast<size_t>(piece.picture)].pixels.rows(piece.tile, piece.tile + 1));
-    for (int i = 0; i < model.pictures().tokens_per_tile; ++i) {
+    for (int32_t row : piece.rows) {
+      size_t picture = static_cast<size_t>(piece.picture);
+      int n_own = pictures[picture].plan.n_tiles() * per_tile;
       input.rows_at.push_back(static_cast<int32_t>(input.ids.size()));
+      input.rows.push_back(row < n_own ? first_row[picture] + row : n_tile_rows + row - n_own);
       input.ids.push_back(0);
     }
   }
-  if (tiles.empty()) return input;
-  Shape shape = tiles[0].shape();
-  shape[0] = static_cast<int64_t>(tiles.size());
-  input.pixels = Tensor::make(DType::F32, shape);
-  for (size_t i = 0; i < tiles.size(); ++i)
-    std::memcpy(input.pixels.bytes() + i * tiles[i].n_bytes(), tiles[i].bytes(), tiles[i].n_bytes());
   return input;
+}
+
+std::string view_name(size_t i) { return i == 0 ? "pixels" : fmt::format("pixels.{}", i); }
+
+// The embeddings of all views and the extra rows, one below the other: [rows, d].
+Value picture_rows(const Scope& s, const Model& model, std::span<const Tensor> views) {
+  Graph& g = s.graph();
+  std::vector<Value> parts;
+  for (size_t i = 0; i < views.size(); ++i) {
+    Value tiles = model.encode_image(s, g.input(view_name(i), DType::F32, views[i].shape()));
+    parts.push_back(reshape(g, tiles, {g.shape(tiles)[0] * g.shape(tiles)[1], model.d_model()}));
+  }
+  if (Value extra = model.extra_rows(s); extra.valid()) parts.push_back(extra);
+  return concat(g, parts, 0);
 }
 
 std::shared_ptr<Graph> trace_graph(const Model& model, const Weights& weights, const TraceInput& input) {
   auto graph = std::make_shared<Graph>();
   Graph& g = *graph;
   Scope s(g, weights);
-  int64_t n = static_cast<int64_t>(input.ids.size()), n_rows = static_cast<int64_t>(input.rows_at.size());
-  int64_t d = model.d_model();
+  int64_t n = std::ssize(input.ids), n_rows = std::ssize(input.rows_at), d = model.d_model();
+  PositionInfo at{.positions = g.input("positions", DType::I32, {n})};
   Value x = model.embed(s, g.input("ids", DType::I32, {1, n}));  // [1, n, d]
   if (n_rows > 0) {
-    Value rows = model.encode_image(s, g.input("pixels", DType::F32, input.pixels.shape()));
-    Value rows_at = g.input("rows_at", DType::I32, {n_rows});
-    x = scatter(g, reshape(g, x, {n, d}), reshape(g, rows, {n_rows, d}), rows_at);
-    x = reshape(g, x, {1, n, d});
+    Value rows = gather(g, picture_rows(s, model, input.views), g.input("rows", DType::I32, {n_rows}));
+    at.picture_rows = g.input("rows_at", DType::I32, {n_rows});
+    x = reshape(g, scatter(g, reshape(g, x, {n, d}), rows, at.picture_rows), {1, n, d});
   }
-  PositionInfo at{.positions = g.input("positions", DType::I32, {n})};
   Value logits = model.logits(s, model.decode(s, x, at, {}));  // [1, n, vocab]
   g.output(reshape(g, logits, {n, model.n_vocab()}), "logits");
   return graph;
 }
 
+void fill(Program& program, const std::string& name, const std::vector<int32_t>& values) {
+  std::copy(values.begin(), values.end(), program.input(name).i32().begin());
+}
+
 void fill_inputs(Program& program, const TraceInput& input) {
-  std::copy(input.ids.begin(), input.ids.end(), program.input("ids").i32().begin());
+  fill(program, "ids", input.ids);
   std::span<int32_t> positions = program.input("positions").i32();
   std::iota(positions.begin(), positions.end(), 0);
   if (input.rows_at.empty()) return;
-  std::copy(input.rows_at.begin(), input.rows_at.end(), program.input("rows_at").i32().begin());
-  std::memcpy(program.input("pixels").bytes(), input.pixels.bytes(), input.pixels.n_bytes());
+  fill(program, "rows_at", input.rows_at);
+  fill(program, "rows", input.rows);
+  for (size_t i = 0; i < input.views.size(); ++i)
+    std::memcpy(program.input(view_name(i)).bytes(), input.views[i].bytes(), input.views[i].n_bytes());
 }
 
 void check_length(const Model& model, size_t n_places) {
@@ -91,18 +110,21 @@ void check_ids(const Model& model, std::span<const int32_t> ids) {
 TraceInput trace_input(const Model& model, const Tokenizer& tokenizer, std::string_view text,
                        std::span<const Image> pictures) {
   std::vector<PreparedPicture> prepared = prepare_all(model, pictures);
-  std::vector<TileGrid> grids;
-  for (const PreparedPicture& picture : prepared) grids.push_back(picture.grid);
-  return lay_out(model, model.prompt(tokenizer, text, grids), prepared);
+  std::vector<TurnPart> parts;
+  for (const PreparedPicture& picture : prepared) parts.push_back({.picture = &picture.plan});
+  if (!text.empty()) parts.push_back({.text = std::string(text)});
+  return lay_out(model, model.prompt(tokenizer, {.parts = parts}), prepared);
 }
 
 TraceInput trace_input(const Model& model, std::span<const int32_t> ids, std::span<const Image> pictures) {
   check_ids(model, ids);
   std::vector<PreparedPicture> prepared = prepare_all(model, pictures);
   std::vector<PromptPiece> pieces;
-  for (int i = 0; i < static_cast<int>(prepared.size()); ++i)
-    for (int tile = 0; tile < prepared[static_cast<size_t>(i)].grid.n_tiles(); ++tile)
-      pieces.push_back({.picture = i, .tile = tile});
+  for (int i = 0; i < static_cast<int>(prepared.size()); ++i) {
+    int n_rows = prepared[static_cast<size_t>(i)].plan.n_tiles() * model.pictures().tokens_per_tile;
+    pieces.push_back({.picture = i, .rows = std::vector<int32_t>(static_cast<size_t>(n_rows))});
+    std::iota(pieces.back().rows.begin(), pieces.back().rows.end(), 0);
+  }
   pieces.push_back({.ids = {ids.begin(), ids.end()}});
   return lay_out(model, pieces, prepared);
 }

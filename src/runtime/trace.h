@@ -18,8 +18,9 @@ using Trace = std::map<std::string, Tensor>;
 // A prompt ready for one pass.
 struct TraceInput {
   std::vector<int32_t> ids;      // 0 where a row of a picture goes
-  std::vector<int32_t> rows_at;  // these places, in the order of the tiles in `pixels`
-  Tensor pixels;                 // f32 [tiles, 3, S, S]; not defined without pictures
+  std::vector<int32_t> rows_at;  // these places ...
+  std::vector<int32_t> rows;     // ... get these rows of the stacked embeddings of all views, then the extra rows
+  std::vector<Tensor> views;     // f32 [tiles, 3, h, w]: input "pixels", then "pixels.1" ...
 };
 
 // As the model's prompt says. Throws InvalidInput where it does not allow this text or these pictures.

@@ -1,6 +1,9 @@
-// Weights between files and models: the rows of Model::weights() say how canonical weights are spelled in the
-// reference's checkpoints (one tensor, several stacked along the first axis, or one of several aliases).
+// Weights between files and models: the rows of Model::weights() say how canonical weights are spelled in a checkpoint
+// (one tensor, several stacked along the first axis, some rows of a packed one, transposed or scaled), and both
+// directions follow from them.
 #include <cstring>
+#include <map>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -11,6 +14,14 @@
 namespace galago {
 namespace {
 
+// Without dimensions of size 1, which checkpoints write or leave out as they like.
+Shape squeezed(const Shape& shape) {
+  std::vector<int64_t> dims;
+  for (int64_t n : shape.dims())
+    if (n != 1) dims.push_back(n);
+  return Shape(dims);
+}
+
 // The tensor under its name or one of its aliases.
 Tensor find_part(const WeightSource& source, const WeightSpec& spec, const std::string& part) {
   if (source.has(part)) return source.get(part);
@@ -19,10 +30,25 @@ Tensor find_part(const WeightSource& source, const WeightSpec& spec, const std::
   throw not_found("{}: no tensor {}", source.path(), part);
 }
 
-Tensor stack(const std::vector<Tensor>& parts) {
+Tensor checked_part(const WeightSource& source, const WeightSpec& spec, int part) {
+  Tensor data = find_part(source, spec, spec.parts[static_cast<size_t>(part)]);
+  Shape want = spec.part_shape(part);
+  if (squeezed(data.shape()) != squeezed(want))
+    throw invalid_input("{}: tensor {} has shape {}, this model needs {}", source.path(),
+                        spec.parts[static_cast<size_t>(part)], data.shape().to_string(), want.to_string());
+  return data.shape() == want ? data : data.reshaped(want);
+}
+
+Tensor stack(std::vector<Tensor> parts) {
+  if (parts.size() == 1) return parts[0];
+  bool same_type = true;
+  for (const Tensor& part : parts) same_type = same_type && part.dtype() == parts[0].dtype();
   Shape shape = parts[0].shape();
   shape[0] = 0;
-  for (const Tensor& part : parts) shape[0] += part.shape()[0];
+  for (Tensor& part : parts) {
+    if (!same_type) part = to_f32(part);
+    shape[0] += part.shape()[0];
+  }
   Tensor whole = Tensor::make(parts[0].dtype(), shape);
   std::byte* at = whole.bytes();
   for (const Tensor& part : parts) {
@@ -32,33 +58,85 @@ Tensor stack(const std::vector<Tensor>& parts) {
   return whole;
 }
 
-Tensor read_parts(const WeightSource& source, const WeightSpec& spec) {
-  std::vector<Tensor> parts;
-  bool same_type = true;
-  for (int i = 0; i < static_cast<int>(spec.parts.size()); ++i) {
-    parts.push_back(find_part(source, spec, spec.parts[i]));
-    if (parts[i].shape() != spec.part_shape(i))
-      throw invalid_input("{}: tensor {} has shape {}, this model needs {}", source.path(), spec.parts[i],
-                          parts[i].shape().to_string(), spec.part_shape(i).to_string());
-    same_type = same_type && parts[i].dtype() == parts[0].dtype();
-  }
-  if (parts.size() == 1) return parts[0];
-  if (!same_type)
-    for (Tensor& part : parts) part = to_f32(part);
-  return stack(parts);
+Tensor pick_rows(const Tensor& stored, const std::vector<int32_t>& rows) {
+  Shape shape = stored.shape();
+  size_t bytes = stored.n_bytes() / static_cast<size_t>(shape[0]);
+  shape[0] = std::ssize(rows);
+  Tensor result = Tensor::make(stored.dtype(), shape);
+  for (size_t i = 0; i < rows.size(); ++i)
+    std::memcpy(result.bytes() + i * bytes, stored.bytes() + static_cast<size_t>(rows[i]) * bytes, bytes);
+  return result;
 }
+
+Tensor transpose(const Tensor& stored) {
+  Tensor from = to_f32(stored), to = Tensor::make(DType::F32, {stored.shape()[1], stored.shape()[0]});
+  int64_t n_rows = from.shape()[0], n_cols = from.shape()[1];
+  for (int64_t row = 0; row < n_rows; ++row)
+    for (int64_t col = 0; col < n_cols; ++col)
+      to.f32()[static_cast<size_t>(col * n_rows + row)] = from.f32()[static_cast<size_t>(row * n_cols + col)];
+  return to;
+}
+
+Tensor scaled(const Tensor& stored, float factor) {
+  Tensor from = to_f32(stored), to = Tensor::make(DType::F32, stored.shape());
+  for (size_t i = 0; i < to.f32().size(); ++i) to.f32()[i] = factor * from.f32()[i];
+  return to;
+}
+
+Tensor read_weight(const WeightSource& source, const WeightSpec& spec) {
+  std::vector<Tensor> parts;
+  for (int i = 0; i < static_cast<int>(spec.parts.size()); ++i) parts.push_back(checked_part(source, spec, i));
+  Tensor data = stack(std::move(parts));
+  if (!spec.rows.empty()) data = pick_rows(data, spec.rows);
+  if (spec.transposed) data = transpose(data);
+  if (spec.scale != 1) data = scaled(data, 1 / spec.scale);
+  return spec.quantizable ? data : to_f32(data);
+}
+
+// The tensors of a checkpoint while it is written: several weights may fill one.
+class StoredTensors {
+ public:
+  void add(const WeightSpec& spec, const Tensor& weight) {
+    Tensor data = to_f32(weight);
+    if (spec.scale != 1) data = scaled(data, spec.scale);
+    if (spec.transposed) data = transpose(data);
+    size_t row_bytes = data.n_bytes() / static_cast<size_t>(data.shape()[0]);
+    for (int64_t row = 0; row < data.shape()[0]; ++row) {
+      int64_t at = spec.rows.empty() ? row : spec.rows[static_cast<size_t>(row)];
+      std::memcpy(place(spec, at, row_bytes), data.bytes() + static_cast<size_t>(row) * row_bytes, row_bytes);
+    }
+  }
+  std::vector<NamedTensor> take() { return std::move(tensors_); }
+
+ private:
+  // Where row `at` of the stacked parts lies.
+  std::byte* place(const WeightSpec& spec, int64_t at, size_t row_bytes) {
+    int part = 0;
+    for (; at >= spec.part_shape(part)[0]; ++part) at -= spec.part_shape(part)[0];
+    const std::string& name = spec.parts[static_cast<size_t>(part)];
+    auto [found, is_new] = index_.try_emplace(name, tensors_.size());
+    if (is_new) tensors_.push_back({name, Tensor::make(DType::F32, spec.part_shape(part))});
+    return tensors_[found->second].tensor.bytes() + static_cast<size_t>(at) * row_bytes;
+  }
+
+  std::vector<NamedTensor> tensors_;
+  std::map<std::string, size_t> index_;
+};
 
 }  // namespace
 
-Weights load_weights(const Model& model, const WeightSource& source, bool canonical) {
+Weights load_weights(const Model& model, const WeightSource& source, WeightNames names) {
   Weights weights;
-  for (const WeightSpec& spec : model.weights()) {
-    WeightSpec row = spec;
-    if (canonical) row.parts = {spec.name}, row.aliases = {};
-    if (spec.optional && !source.has(row.parts[0])) continue;
-    Tensor data = read_parts(source, row);
-    if (!spec.quantizable) data = to_f32(data);
-    weights[spec.name] = std::make_shared<Weight>(Weight{spec.name, std::move(data)});
+  Dialect dialect = names == WeightNames::LlamaCpp ? Dialect::LlamaCpp : Dialect::HuggingFace;
+  for (WeightSpec spec : model.weights(dialect)) {
+    if (names == WeightNames::Canonical)
+      spec = {.name = spec.name,
+              .shape = spec.shape,
+              .parts = {spec.name},
+              .optional = spec.optional,
+              .quantizable = spec.quantizable};
+    if (spec.optional && !source.has(spec.parts[0])) continue;
+    weights[spec.name] = std::make_shared<Weight>(Weight{spec.name, read_weight(source, spec)});
   }
   return weights;
 }
@@ -76,21 +154,16 @@ Weights random_weights(const Model& model, uint64_t seed) {
   return weights;
 }
 
+std::vector<NamedTensor> reference_tensors(const Model& model, const Weights& weights) {
+  StoredTensors stored;
+  for (const WeightSpec& spec : model.weights())
+    if (auto found = weights.find(spec.name); found != weights.end()) stored.add(spec, found->second->data);
+  return stored.take();
+}
+
 void save_checkpoint(const std::string& folder, const Model& model, const Weights& weights,
                      const Tokenizer* tokenizer) {
-  std::vector<NamedTensor> tensors;
-  for (const WeightSpec& spec : model.weights()) {
-    auto found = weights.find(spec.name);
-    if (found == weights.end()) continue;
-    Tensor data = to_f32(found->second->data);
-    int64_t begin = 0;
-    for (int i = 0; i < static_cast<int>(spec.parts.size()); ++i) {
-      int64_t rows = spec.part_shape(i)[0];
-      tensors.push_back({spec.parts[i], data.rows(begin, begin + rows)});
-      begin += rows;
-    }
-  }
-  write_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}});
+  write_safetensors(folder + "/model.safetensors", reference_tensors(model, weights), {{"format", "pt"}});
   write_file(folder + "/config.json", model.config().dump(2) + "\n");
   if (tokenizer) write_file(folder + "/tokenizer.json", tokenizer->to_tokenizer_json());
 }

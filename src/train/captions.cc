@@ -130,8 +130,8 @@ CaptionBatch CaptionBatches::make(Split split, int64_t n, const std::string& sty
   for (int i = 0; i < batch_; ++i) {
     CaptionItem item = source_->item(split, (n * batch_ + i) % source_->size(split), style);
     PreparedPicture picture = prepare_picture(item.image, spec);
-    CHECK(picture.grid.n_tiles() == 1, "captions are trained on one tile a picture");
-    std::memcpy(pixels.rows(i, i + 1).bytes(), picture.pixels.bytes(), picture.pixels.n_bytes());
+    CHECK(picture.plan.n_tiles() == 1, "captions are trained on one tile a picture");
+    std::memcpy(pixels.rows(i, i + 1).bytes(), picture.views[0].bytes(), picture.views[0].n_bytes());
     texts.push_back(tokenizer_->encode(item.text));
     batch.n_text = std::max<int64_t>(batch.n_text, std::ssize(texts.back()) + 1);
   }

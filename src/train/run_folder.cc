@@ -100,7 +100,7 @@ void RunFolder::remove_old() {
 RunState RunFolder::resume(torch_backend::Trainer& trainer, const Model& model) {
   std::string folder = path_ + "/last";
   std::map<std::string, Tensor> parameters, moments;
-  for (auto& [name, weight] : load_weights(model, *open_weights(folder), false)) parameters[name] = weight->data;
+  for (auto& [name, weight] : load_weights(model, *open_weights(folder), WeightNames::Reference)) parameters[name] = weight->data;
   SafetensorsFile file = SafetensorsFile::open(folder + "/optimizer.safetensors");
   for (const std::string& name : file.names()) moments[name] = file.get(name);
   RunState state = RunState::from_json(read_json(folder + "/state.json"));

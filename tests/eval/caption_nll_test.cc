@@ -21,7 +21,7 @@ std::vector<double> reference_nll(const Checkpoint& c, Executor& executor, const
   ids.insert(ids.begin(), *c.tokenizer->special_ids().bos);
   auto program = executor.compile(sequence_graph(*c.model, c.weights, 1, 1, std::ssize(ids)));
   PreparedPicture picture = prepare_picture(image, c.model->pictures());
-  std::span<const float> pixels = picture.pixels.f32();
+  std::span<const float> pixels = picture.views[0].f32();
   std::copy(pixels.begin(), pixels.end(), program->input("pixels").f32().begin());
   std::copy(ids.begin(), ids.end(), program->input("ids").i32().begin());
   std::span<int32_t> positions = program->input("positions").i32();

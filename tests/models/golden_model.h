@@ -46,7 +46,7 @@ struct GoldenModel {
 
 inline GoldenModel golden_model(const Json& config) {
   GoldenModel golden{.model = make_model(config, "golden"), .weights = {}};
-  golden.weights = load_weights(*golden.model, HashedSource(*golden.model), false);
+  golden.weights = load_weights(*golden.model, HashedSource(*golden.model), WeightNames::Reference);
   return golden;
 }
 

@@ -85,7 +85,7 @@ std::vector<std::vector<float>> cached_logits(Executor& executor, const GoldenMo
                                               int n) {
   int64_t side = m.model->pictures().slice.tile;
   int n_rows = m.model->pictures().tokens_per_tile, n_prompt = n_rows + static_cast<int>(ids.size());
-  auto encoder = executor.compile(encode_graph(*m.model, m.weights, 1));
+  auto encoder = executor.compile(encode_graph(*m.model, m.weights, {1, 3, 32, 32}));
   fill(encoder->input("pixels"), hashed_tensor("image", {1, 3, side, side}, true));
   encoder->run();
   std::vector<LayerCache> caches = make_caches(*m.model, n_prompt + n);
@@ -242,7 +242,7 @@ Json hf_tiny() { return find_family("hf-nanovlm")->preset("tiny"); }
 // The golden prompt has its picture in front of the words only for our sequence graph; the reference's is 7, picture,
 // 11 42 3. So it runs through the cache graph, which puts picture rows anywhere.
 std::unique_ptr<Program> run_hf_prompt(Executor& executor, const GoldenModel& m, std::vector<LayerCache>& caches) {
-  auto encoder = executor.compile(encode_graph(*m.model, m.weights, 1), {.keep_named = true});
+  auto encoder = executor.compile(encode_graph(*m.model, m.weights, {1, 3, 32, 32}), {.keep_named = true});
   fill(encoder->input("pixels"), hashed_tensor("image", {1, 3, 32, 32}, true));
   encoder->run();
   expect_summary(encoder->output("vision.out").f32(),
