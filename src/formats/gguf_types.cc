@@ -57,6 +57,20 @@ uint32_t gguf_type_bytes(GgufType type) { return kValueTypes[static_cast<uint32_
 
 bool is_integer(GgufType type) { return type <= GgufType::I32 || type == GgufType::U64 || type == GgufType::I64; }
 
+// ggml-org/llama.cpp, include/llama.h; of several mixes of one format the plainest.
+uint32_t gguf_file_type(DType dtype) {
+  struct FileType {
+    DType dtype;
+    uint32_t number;
+  };
+  using enum DType;
+  constexpr FileType kFileTypes[] = {{F32, 0},     {F16, 1},     {Q4_0, 2},  {Q4_1, 3},   {Q8_0, 7},   {Q5_0, 8},
+                                     {Q5_1, 9},    {Q2_K, 10},   {Q3_K, 11}, {Q4_K, 14},  {Q5_K, 16},  {Q6_K, 18},
+                                     {IQ4_NL, 25}, {IQ4_XS, 30}, {BF16, 32}, {TQ1_0, 36}, {TQ2_0, 37}, {MXFP4, 38}};
+  auto found = std::ranges::find(kFileTypes, dtype, &FileType::dtype);
+  return found == std::end(kFileTypes) ? 0 : found->number;
+}
+
 GgufTensorType gguf_tensor_type(uint32_t id, const std::string& subject, std::string_view tensor) {
   const DTypeInfo* dtype = id < kGgufIds ? find_dtype_by_file_id(id) : nullptr;
   if (dtype) return {id, upper_name(*dtype), dtype->block_values, dtype->block_bytes, dtype};

@@ -28,4 +28,7 @@ struct GgufTensorType {
 // its size cannot be computed then.
 GgufTensorType gguf_tensor_type(uint32_t id, const std::string& subject, std::string_view tensor);
 
+// general.file_type, llama.cpp's number of a model that is mostly `dtype`; 0 (all f32) where it has none.
+uint32_t gguf_file_type(DType dtype);
+
 }  // namespace galago

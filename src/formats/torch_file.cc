@@ -26,6 +26,9 @@ bool is_tar(std::span<const std::byte> bytes) {
   return bytes.size() >= 512 && std::memcmp(bytes.data() + 257, "ustar", 5) == 0;
 }
 
+// The length of a safetensors header may begin with any bytes, those of a pickle among them; its "{" tells.
+bool may_be_safetensors(std::span<const std::byte> bytes) { return bytes.size() > 8 && bytes[8] == std::byte{'{'}; }
+
 }  // namespace
 
 // Finds the pickle and the bytes of each storage in either container.
@@ -169,7 +172,8 @@ TorchFile TorchFile::open(const std::string& path, std::string_view key) {
 }
 
 bool TorchFile::recognises(std::span<const std::byte> bytes) {
-  return starts_with(bytes, kZipMagic) || (bytes.size() >= 2 && starts_with(bytes, "\x80")) || is_tar(bytes);
+  if (may_be_safetensors(bytes)) return false;
+  return starts_with(bytes, kZipMagic) || starts_with(bytes, "\x80") || is_tar(bytes);
 }
 
 const TorchRecord* TorchFile::find_tensor(std::string_view name) const {

@@ -16,7 +16,10 @@ using Kind = PickleValue::Kind;
 
 constexpr int kMaxDepth = 256;
 constexpr size_t kMaxVisits = 8u << 20;  // of one walk: shared values are visited once a reference
+constexpr size_t kMaxTensors = 1u << 18;
 constexpr size_t kMaxNameBytes = 1024;
+constexpr size_t kMaxMetadata = 4096;  // entries; the rest is left out
+
 constexpr size_t kMaxMetadataText = 4096;
 constexpr uint64_t kMaxSize = std::numeric_limits<int64_t>::max();
 constexpr uint64_t kMaxExpansion = 16;     // a view may be this many times larger than its storage ...
@@ -177,6 +180,7 @@ class StateWalker {
 
   void collect_tensors(const PickleValue& value, const std::string& name, int depth, std::vector<TorchRecord>& out) {
     if (is_tensor(value)) out.push_back(record(name, value, 0));
+    if (out.size() > kMaxTensors) throw invalid_input("{}: more than {} tensors", subject_, kMaxTensors);
     if (value.kind != Kind::Dict && !value.is_list()) return;
     for_each_element(value, name, depth,
                      [&](const std::string& at, const PickleValue& e) { collect_tensors(e, at, depth + 1, out); });
@@ -185,6 +189,7 @@ class StateWalker {
   // Scalars in dictionaries only: lists of an optimizer's state say nothing to a reader.
   void collect_metadata(const PickleValue& value, const std::string& name, int depth,
                         std::map<std::string, std::string>& out) {
+    if (out.size() >= kMaxMetadata) return;
     if (auto text = scalar_text(value)) out[name] = *text;
     if (value.kind != Kind::Dict) return;
     for_each_element(value, name, depth,

@@ -197,8 +197,9 @@ struct ShardedModel {
     write_safetensors(folder.file("two.safetensors"),
                       {{"b", Tensor::from({1}, std::vector<float>{3})}, {"extra", Tensor::make(DType::F32, {1})}});
   }
-  SafetensorsFile open(std::string_view map) const {
-    write_file(index, fmt::format(R"({{"metadata":{{"total_size":12}},"weight_map":{}}})", map));
+  SafetensorsFile open(std::string_view map) const { return open_with_total(map, "12"); }
+  SafetensorsFile open_with_total(std::string_view map, std::string_view total) const {
+    write_file(index, fmt::format(R"({{"metadata":{{"total_size":{}}},"weight_map":{}}})", total, map));
     return SafetensorsFile::open(index);
   }
 };
@@ -222,6 +223,22 @@ TEST(SafetensorsIndex, RefusesWrongMaps) {  // A16
   expect_error([&] { model.open(R"({"a":"three.safetensors"})"); }, "no such file");
   expect_error([&] { model.open(R"({"a":5})"); }, "not a file name");
   expect_error([&] { model.open("[]"); }, "no object \"weight_map\"");
+  expect_error([&] { model.open(R"({"a":"model.safetensors.index.json"})"); }, "not a plain file name");
+  expect_error([&] { model.open(R"({"a":"one.safetensors","a":"two.safetensors"})"); }, "\"a\" occurs twice");
+}
+
+// A wrong total only warns: programs count tied weights differently.
+TEST(SafetensorsIndex, TotalSize) {
+  ShardedModel model;
+  EXPECT_TRUE(model.open_with_total(R"({"a":"one.safetensors"})", "8").warnings().empty());
+  EXPECT_TRUE(model.open_with_total(R"({"a":"one.safetensors"})", "8.0").warnings().empty());
+  EXPECT_TRUE(model.open_with_total(R"({"a":"one.safetensors"})", "null").warnings().empty());
+  EXPECT_TRUE(model.open_with_total(R"({"a":"one.safetensors"})", "1e300").warnings().empty());  // not a count
+  for (const char* total : {"9", "18446744073709551615"}) {
+    auto warnings = model.open_with_total(R"({"a":"one.safetensors"})", total).warnings();
+    ASSERT_EQ(warnings.size(), 1u) << total;
+    EXPECT_NE(warnings[0].find("but the listed tensors take 8"), std::string::npos);
+  }
 }
 
 TEST(WeightSource, OpensEveryKind) {
