@@ -6,6 +6,7 @@
 
 #include "base/thread_pool.h"
 #include "nn/scope.h"
+#include "quant/importance.h"
 #include "quant/recipe.h"
 
 namespace galago {
@@ -15,20 +16,27 @@ struct QuantRow {
   Shape shape;
   DType wanted = DType::F32, type = DType::F32;  // they differ where the row length does not divide (recipe.h)
   size_t n_bytes = 0;
-  double error = 0;  // relative: sqrt(sum (stored - original)^2 / sum original^2)
+  double error = 0;  // relative: sqrt(sum (stored - original)^2 / sum original^2); 0 before it is quantized
 };
+
+// What becomes of every quantizable weight that is there, in the order of Model::weights().
+std::vector<QuantRow> plan_quantization(const Model& model, const Weights& weights, const QuantRecipe& recipe,
+                                        bool weighted = false);
+
+// One weight in row.type, a few rows at a time: beyond the result, no more than those rows are in memory as floats.
+// Sets row.error. A weight that is in row.type already is returned as it is. `importance` and `pool` may be null; where
+// nothing was measured for a weight, it counts alike. Throws InvalidInput naming a weight that is infinite or not a
+// number.
+Tensor quantize_one(const Tensor& original, QuantRow& row, const Importance* importance = nullptr,
+                    ThreadPool* pool = nullptr);
 
 struct Quantized {
   Weights weights;             // unchanged ones are shared with the input
-  std::vector<QuantRow> rows;  // in the order of Model::weights(); those that were changed or could have been
+  std::vector<QuantRow> rows;  // of plan_quantization
 };
 
-// Throws InvalidInput naming a weight that is infinite or not a number. `pool` may be null.
-Quantized quantize(const Model& model, const Weights& weights, const QuantRecipe& recipe, ThreadPool* pool = nullptr);
-
-// Rows of f32 in another format, the rows shared out among the threads.
-Tensor encode_rows(const Tensor& f32, DType type, ThreadPool* pool = nullptr);
-
-double relative_rms_error(const Tensor& stored, const Tensor& original);  // 0 for all-zero originals stored as zeros
+// All of them, held in memory.
+Quantized quantize(const Model& model, const Weights& weights, const QuantRecipe& recipe, ThreadPool* pool = nullptr,
+                   const Importance* importance = nullptr);
 
 }  // namespace galago

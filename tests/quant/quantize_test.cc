@@ -27,27 +27,85 @@ TEST(QuantRecipe, NamesAndUnknownNames) {
   EXPECT_EQ(find_quant_recipe("q4_0").matrix, DType::Q4_0);
   EXPECT_EQ(find_quant_recipe("bluelm_mobile").vision, DType::Q8_0);
   for (std::string_view name : quant_recipe_names()) EXPECT_NO_THROW(find_quant_recipe(name)) << name;
-  for (const char* bad : {"", "i32", "q9", "bool"}) EXPECT_THROW(find_quant_recipe(bad), Error) << bad;
+  for (const char* bad : {"", "i32", "f64", "q9", "bool", "mxfp4", "tq1_0"})
+    EXPECT_THROW(find_quant_recipe(bad), Error) << bad;
 }
 
 TEST(QuantRecipe, RowsThatBlocksDoNotDivide) {
   EXPECT_EQ(fitting_format(DType::Q4_K, 512), DType::Q4_K);
-  EXPECT_EQ(fitting_format(DType::Q4_K, 1152), DType::Q8_0);  // SigLIP-400M: 4.5 blocks of 256
-  EXPECT_EQ(fitting_format(DType::Q8_0, 4304), DType::F16);   // its feed-forward: 134.5 blocks of 32
+  EXPECT_EQ(fitting_format(DType::Q4_K, 1152), DType::Q5_0);  // SigLIP-400M: 4.5 blocks of 256
+  EXPECT_EQ(fitting_format(DType::Q6_K, 1152), DType::Q8_0);
+  EXPECT_EQ(fitting_format(DType::IQ4_XS, 1152), DType::IQ4_NL);
+  EXPECT_EQ(fitting_format(DType::Q4_K, 4304), DType::F16);
+  EXPECT_EQ(fitting_format(DType::Q8_0, 4304), DType::F16);  // its feed-forward: 134.5 blocks of 32
   EXPECT_EQ(fitting_format(DType::BF16, 7), DType::BF16);
 }
 
-// n = 8 layers: the first and the last, and every third from the third on, as llama.cpp's use_more_bits(i, 8) gives.
-TEST(QuantRecipe, MixGivesMoreBitsToSomeLayers) {
+// One letter a layer: the format's digit, so that a row of the table in llama.cpp's source can be compared at a glance.
+std::string digits(const char* recipe, const char* weight, RecipeContext context) {
+  std::string text;
+  for (int i = 0; i < context.n_layers; ++i)
+    text +=
+        info(wanted_format(find_quant_recipe(recipe), fmt::format("text.blocks.{}.{}", i, weight), context)).name[1];
+  return text;
+}
+
+// Worked out by hand from llama_tensor_get_type_impl of ggml-org/llama.cpp, src/llama-quant.cpp, for 16 layers.
+TEST(QuantRecipe, MixesFollowLlamaCpp) {
+  const RecipeContext own{.n_layers = 16}, shared{.n_layers = 16, .heads_per_kv_head = 4};
+  const RecipeContext weighted{.n_layers = 16, .weighted = true};
+  const char *qkv = "attn.qkv.weight", *down = "mlp.down.weight", *out = "attn.proj.weight", *up = "mlp.up.weight";
+  EXPECT_EQ(digits("q4_k_m", qkv, own), "6646464646464666" + std::string())
+      << "first and last eighth, then every third";
+  EXPECT_EQ(digits("q4_k_m", down, own), digits("q4_k_m", qkv, own));
+  EXPECT_EQ(digits("q4_k_m", out, own), "4444444444444444");
+  EXPECT_EQ(digits("q5_k_m", "mlp.fc2.weight", own).substr(0, 5), "66556");
+  EXPECT_EQ(digits("q4_k_s", qkv, own), "5555444444444444");
+  EXPECT_EQ(digits("q4_k_s", down, own), "5544444444444444");
+  EXPECT_EQ(digits("q3_k_m", qkv, own), "5544444444444444");
+  EXPECT_EQ(digits("q3_k_m", down, own), "5444444444444444");
+  EXPECT_EQ(digits("q3_k_m", out, own), "4444444444444444");
+  EXPECT_EQ(digits("q3_k_m", up, own), "3333333333333333");
+  EXPECT_EQ(digits("q3_k_l", qkv, own), "5555555555555555");
+  EXPECT_EQ(digits("q3_k_s", down, own), "3333333333333333");
+  EXPECT_EQ(digits("q2_k", qkv, own), "3333333333333333");
+  EXPECT_EQ(digits("q2_k", qkv, shared), "4444444444444444");
+  EXPECT_EQ(digits("q2_k", up, own), "2222222222222222");
+  EXPECT_EQ(digits("q2_k_s", down, own), "4422222222222222");
+  EXPECT_EQ(digits("iq4_xs", qkv, shared), "5555555555555555");
+  EXPECT_EQ(digits("iq4_xs", down, own).substr(0, 3), "55q");  // iq4_xs
+  EXPECT_EQ(digits("iq4_xs", down, weighted).substr(0, 3), "qqq");
+}
+
+TEST(QuantRecipe, HeadEmbeddingVisionAndOverrides) {
   QuantRecipe mix = find_quant_recipe("q4_k_m");
-  std::string more;
-  for (int i = 0; i < 8; ++i)
-    more += wanted_format(mix, fmt::format("text.blocks.{}.mlp.down.weight", i), 8) == DType::Q6_K ? '1' : '0';
-  EXPECT_EQ(more, "10010011");
-  EXPECT_EQ(wanted_format(mix, "text.blocks.0.mlp.up.weight", 8), DType::Q4_K);
-  EXPECT_EQ(wanted_format(mix, "text.token_embed.weight", 8), DType::Q6_K);
-  EXPECT_EQ(wanted_format(mix, "vision.blocks.0.mlp.fc2.weight", 8), DType::Q8_0);
-  EXPECT_EQ(wanted_format(mix, "projector.weight", 8), DType::Q8_0);
+  EXPECT_EQ(wanted_format(mix, "text.token_embed.weight", {.n_layers = 8}), DType::Q6_K);  // it is the head too
+  EXPECT_EQ(wanted_format(mix, "text.token_embed.weight", {.n_layers = 8, .has_head = true}), DType::Q4_K);
+  EXPECT_EQ(wanted_format(mix, "text.head.weight", {.n_layers = 8, .has_head = true}), DType::Q6_K);
+  EXPECT_EQ(wanted_format(mix, "vision.blocks.0.mlp.fc2.weight", {.n_layers = 8}), DType::Q8_0);
+  EXPECT_EQ(wanted_format(mix, "projector.weight", {.n_layers = 8}), DType::Q8_0);
+  mix.overrides = {parse_override("mlp\\.(up|down)=q5_0"), parse_override("blocks\\.0\\.=f16")};
+  EXPECT_EQ(wanted_format(mix, "text.blocks.1.mlp.up.weight", {.n_layers = 8}), DType::Q5_0);
+  EXPECT_EQ(wanted_format(mix, "text.blocks.0.mlp.up.weight", {.n_layers = 8}), DType::F16);
+  for (const char* bad : {"q4_0", "=q4_0", "a=", "a=q9", "(=q4_0"}) EXPECT_THROW(parse_override(bad), Error) << bad;
+}
+
+TEST(QuantRecipe, FileTypes) {
+  struct Row {
+    const char* name;
+    uint32_t number;
+  };
+  for (const Row& row : {Row{"f32", 0}, Row{"f16", 1}, Row{"q4_0", 2}, Row{"q8_0", 7}, Row{"q5_1", 9}, Row{"q2_k", 10},
+                         Row{"q3_k_l", 13}, Row{"q4_k_m", 15}, Row{"q5_k_m", 17}, Row{"q6_k", 18}, Row{"q2_k_s", 21},
+                         Row{"iq4_nl", 25}, Row{"iq4_xs", 30}, Row{"bf16", 32}})
+    EXPECT_EQ(file_type_of(find_quant_recipe(row.name)), row.number) << row.name;
+}
+
+TEST(QuantRecipe, ContextOfAModel) {
+  auto model = tiny("hf-nanovlm", "scenes");
+  RecipeContext context = recipe_context(*model, true);
+  EXPECT_EQ(context.n_layers, model->cache().n_layers);
+  EXPECT_TRUE(context.weighted);
 }
 
 TEST(Quantize, OnlyMatricesChangeAndVisionGoesItsOwnWay) {
@@ -94,9 +152,19 @@ TEST(Quantize, ThreadsDoNotChangeTheBytes) {
   Tensor x = Tensor::make(DType::F32, {37, 256});
   for (int64_t i = 0; i < x.elements(); ++i) x.f32()[static_cast<size_t>(i)] = std::sin(static_cast<float>(i));
   ThreadPool pool(3);
-  Tensor a = encode_rows(x, DType::Q4_K), b = encode_rows(x, DType::Q4_K, &pool);
+  QuantRow row{.name = "w", .shape = x.shape(), .type = DType::Q4_K};
+  Tensor a = quantize_one(x, row), b = quantize_one(x, row, nullptr, &pool);
   ASSERT_EQ(a.n_bytes(), b.n_bytes());
   EXPECT_EQ(std::memcmp(a.bytes(), b.bytes(), a.n_bytes()), 0);
+  EXPECT_EQ(quantize_one(a, row).bytes(), a.bytes());  // nothing to do
+}
+
+TEST(Quantize, KeepsHalfPrecisionSourcesInPlaceOfFloats) {
+  Tensor x = Tensor::make(DType::F32, {3, 64});
+  for (int64_t i = 0; i < x.elements(); ++i) x.f32()[static_cast<size_t>(i)] = 0.25f * static_cast<float>(i % 9 - 4);
+  QuantRow row{.name = "w", .shape = x.shape(), .type = DType::Q8_0};
+  Tensor from_f32 = quantize_one(x, row), from_f16 = quantize_one(encode(x, DType::F16), row);
+  EXPECT_EQ(std::memcmp(from_f32.bytes(), from_f16.bytes(), from_f32.n_bytes()), 0);
 }
 
 TEST(Quantize, RefusesWhatIsNotANumber) {
