@@ -37,6 +37,15 @@ std::vector<std::string> strings(const GgufFile& file, std::string_view key) {
   return {views.begin(), views.end()};
 }
 
+constexpr const char* kCharsmapKey = "tokenizer.ggml.precompiled_charsmap";
+
+// Written as u8 or i8.
+std::vector<uint8_t> bytes(const GgufFile& file, std::string_view key) {
+  std::vector<uint8_t> out;
+  for (int32_t value : file.get_i32s(key)) out.push_back(static_cast<uint8_t>(value));
+  return out;
+}
+
 }  // namespace
 
 Vocabulary read_vocabulary(const GgufFile& file) {
@@ -53,7 +62,9 @@ Vocabulary read_vocabulary(const GgufFile& file) {
     v.special.sep = file.get_i32("tokenizer.ggml.separator_token_id");
   for (const FlagKey& row : kFlagKeys)
     if (file.has_key(row.key)) v.*row.flag = file.get_bool(row.key);
+  if (file.has_key(kCharsmapKey)) v.precompiled_charsmap = bytes(file, kCharsmapKey);
   v.huggingface_json = file.get_string("tokenizer.huggingface.json", "");
+  v.extra_json = file.get_string("galago.tokenizer", "");
   return v;
 }
 
@@ -65,11 +76,15 @@ void write_tokenizer(GgufWriter& writer, const Tokenizer& tokenizer) {
   writer.set_string("tokenizer.ggml.pre", v.pre);
   writer.set_strings("tokenizer.ggml.tokens", v.tokens);
   if (!v.types.empty()) writer.set_array<int32_t>("tokenizer.ggml.token_type", v.types);
+  if (!v.scores.empty()) writer.set_array<float>("tokenizer.ggml.scores", v.scores);
   if (!v.merges.empty()) writer.set_strings("tokenizer.ggml.merges", v.merges);
   for (const SpecialKey& row : kSpecialKeys)
     if (v.special.*row.id) writer.set<uint32_t>(row.key, static_cast<uint32_t>(*(v.special.*row.id)));
   for (const FlagKey& row : kFlagKeys)
     if (v.*row.flag) writer.set<bool>(row.key, *(v.*row.flag));
+  if (!v.precompiled_charsmap.empty()) writer.set_array<uint8_t>(kCharsmapKey, v.precompiled_charsmap);
+  if (!v.huggingface_json.empty()) writer.set_string("tokenizer.huggingface.json", v.huggingface_json);
+  if (!v.extra_json.empty()) writer.set_string("galago.tokenizer", v.extra_json);
 }
 
 }  // namespace galago

@@ -48,41 +48,30 @@ bool stands_alone(std::string_view text, size_t begin, size_t end) {
 }  // namespace
 
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
-  for (size_t i = 0; i < tokens_.size(); ++i) {
-    const std::string& content = tokens_[i].content;
-    if (content.empty()) continue;
-    starts_[static_cast<unsigned char>(content[0])] = true;
-    int32_t node = 0;
-    for (char byte : content) {
-      uint64_t key = static_cast<uint64_t>(node) << 8 | static_cast<unsigned char>(byte);
-      auto [edge, is_new] = edges_.emplace(key, static_cast<int32_t>(ends_.size()));
-      if (is_new) ends_.push_back(-1);
-      node = edge->second;
-    }
-    ends_[static_cast<size_t>(node)] = static_cast<int32_t>(i);
-  }
+  for (size_t i = 0; i < tokens_.size(); ++i) trie_.add(tokens_[i].content, static_cast<int32_t>(i));
 }
 
-const AddedToken* AddedTokens::longest_at(std::string_view text, size_t at, bool special) const {
+const AddedToken* AddedTokens::longest_at(std::string_view text, size_t at, ByteRange special) const {
   const AddedToken* best = nullptr;
-  int32_t node = 0;
-  for (; at < text.size(); ++at) {
-    auto edge = edges_.find(static_cast<uint64_t>(node) << 8 | static_cast<unsigned char>(text[at]));
-    if (edge == edges_.end()) break;
-    node = edge->second;
-    int32_t index = ends_[static_cast<size_t>(node)];
-    if (index >= 0 && (special || !tokens_[static_cast<size_t>(index)].special))
-      best = &tokens_[static_cast<size_t>(index)];
-  }
+  trie_.each_match(text, at, [&](size_t end, int32_t index) {
+    const AddedToken& token = tokens_[static_cast<size_t>(index)];
+    bool allowed = !token.special || (at >= special.begin && end <= special.end);
+    if (allowed) best = &token;
+  });
   return best;
 }
 
 std::vector<Fragment> AddedTokens::split(std::string_view text, bool special) const {
+  ByteRange all{0, special ? text.size() : 0};
+  return split(text, {&all, 1});
+}
+
+std::vector<Fragment> AddedTokens::split(std::string_view text, std::span<const ByteRange> special) const {
   std::vector<Fragment> fragments;
   size_t done = 0;  // everything before it is in `fragments`
   for (size_t at = 0; at < text.size();) {
-    const AddedToken* token = nullptr;
-    if (starts_[static_cast<unsigned char>(text[at])]) token = longest_at(text, at, special);
+    while (!special.empty() && special.front().end <= at) special = special.subspan(1);
+    const AddedToken* token = longest_at(text, at, special.empty() ? ByteRange{} : special.front());
     if (!token) {
       ++at;
       continue;
@@ -101,14 +90,8 @@ std::vector<Fragment> AddedTokens::split(std::string_view text, bool special) co
 }
 
 std::optional<int32_t> AddedTokens::find(std::string_view content) const {
-  int32_t node = 0;
-  for (char byte : content) {
-    auto edge = edges_.find(static_cast<uint64_t>(node) << 8 | static_cast<unsigned char>(byte));
-    if (edge == edges_.end()) return std::nullopt;
-    node = edge->second;
-  }
-  int32_t index = ends_[static_cast<size_t>(node)];
-  return index < 0 ? std::nullopt : std::optional(tokens_[static_cast<size_t>(index)].id);
+  auto index = trie_.find(content);
+  return index ? std::optional(tokens_[static_cast<size_t>(*index)].id) : std::nullopt;
 }
 
 }  // namespace galago

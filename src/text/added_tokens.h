@@ -1,13 +1,13 @@
 // Finds added tokens in a text: leftmost first, then longest, without overlap. Used by Tokenizer.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "text/byte_trie.h"
 #include "text/vocabulary.h"
 
 namespace galago {
@@ -15,6 +15,10 @@ namespace galago {
 struct Fragment {
   std::string_view text;
   std::optional<int32_t> id;  // set: an added token; not set: text between them, never empty
+};
+
+struct ByteRange {
+  size_t begin = 0, end = 0;
 };
 
 // Immutable; any number of threads may use it.
@@ -26,17 +30,17 @@ class AddedTokens {
   bool empty() const { return tokens_.empty(); }
   const std::vector<AddedToken>& tokens() const { return tokens_; }
 
-  // With `special` false, special tokens are ordinary text: what a user types cannot act as a control token.
+  // Special tokens are found only inside one of the `special` ranges (in order, without overlap); elsewhere they are
+  // ordinary text: what a user types cannot act as a control token.
+  std::vector<Fragment> split(std::string_view text, std::span<const ByteRange> special) const;
   std::vector<Fragment> split(std::string_view text, bool special) const;
   std::optional<int32_t> find(std::string_view content) const;
 
  private:
-  const AddedToken* longest_at(std::string_view text, size_t at, bool special) const;
+  const AddedToken* longest_at(std::string_view text, size_t at, ByteRange special) const;
 
   std::vector<AddedToken> tokens_;
-  std::array<bool, 256> starts_{};               // first bytes of tokens
-  std::unordered_map<uint64_t, int32_t> edges_;  // trie: node << 8 | byte -> node; the root is 0
-  std::vector<int32_t> ends_ = {-1};             // node -> index in tokens_ of the token that ends there, or -1
+  ByteTrie trie_;  // content -> index in tokens_
 };
 
 }  // namespace galago

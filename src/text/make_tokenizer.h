@@ -1,4 +1,4 @@
-// From a Vocabulary (GGUF metadata, vocab.json) to a Tokenizer.
+// From a Vocabulary (GGUF metadata, vocab.json) to a Tokenizer. One function a value of `tokenizer.ggml.model`.
 #pragma once
 
 #include <string>
@@ -21,6 +21,16 @@ void add_tokens(Vocabulary& vocabulary, const Json& added, const std::string& su
 
 // The added tokens that the types of a vocabulary tell of; those in `known` keep their flags.
 std::vector<AddedToken> added_from_types(const Vocabulary& vocabulary, std::vector<AddedToken> known = {});
+
+// Of those, only control and unknown tokens: what SentencePiece itself never finds in a text.
+std::vector<AddedToken> added_specials(const Vocabulary& vocabulary);
+
+// The steps of make_tokenizer before the engine is made; `extra_json` is not applied yet.
+TokenizerParts parts_from_vocabulary(Vocabulary vocabulary, const std::string& subject);
+
+// Whether a token of a bare list of added tokens is a control token by its shape: <|x|>, <s>, [MASK] and the like are,
+// <image> and runs of spaces are not.
+bool looks_like_control(std::string_view text);
 
 // Helpers of the readers. Sets a token, growing the vocabulary; its type is 0 where there is a hole.
 void set_token(Vocabulary& vocabulary, const std::string& text, int32_t id, TokenType type);

@@ -34,7 +34,7 @@ std::string replace_invalid_utf8(std::string_view bytes) {
 std::string StreamingDecoder::push(int32_t id) {
   std::string_view bytes = tokenizer_->piece(id);
   if (skip_special_ && tokenizer_->is_special(id)) return {};
-  held_ += bytes;
+  held_ += first_.strip(bytes);
   size_t n_ready = held_.size() - incomplete_utf8_tail(held_);
   std::string text = replace_invalid_utf8(std::string_view(held_).substr(0, n_ready));
   held_.erase(0, n_ready);
@@ -44,6 +44,7 @@ std::string StreamingDecoder::push(int32_t id) {
 std::string StreamingDecoder::finish() {
   std::string text = replace_invalid_utf8(held_);
   held_.clear();
+  first_ = FirstSpace(tokenizer_->strips_first_space());
   return text;
 }
 

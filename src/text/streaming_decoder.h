@@ -13,7 +13,7 @@ namespace galago {
 class StreamingDecoder {
  public:
   explicit StreamingDecoder(const Tokenizer& tokenizer, bool skip_special = true)
-      : tokenizer_(&tokenizer), skip_special_(skip_special) {}
+      : tokenizer_(&tokenizer), skip_special_(skip_special), first_(tokenizer.strips_first_space()) {}
 
   std::string push(int32_t id);  // complete characters only, perhaps none; throws as Tokenizer::piece
   std::string finish();          // what was held back, as U+FFFD; the decoder is then as new
@@ -21,6 +21,7 @@ class StreamingDecoder {
  private:
   const Tokenizer* tokenizer_;
   bool skip_special_;
+  FirstSpace first_;
   std::string held_;  // at most 3 bytes: the beginning of a character
 };
 

@@ -156,6 +156,38 @@ CharClass char_class(char32_t code_point) {
   return code_point < small.size() ? small[code_point] : class_from_tables(code_point);
 }
 
+bool is_punctuation(char32_t c) {
+  if (c > 0x10FFFF) return false;
+  auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
+}
+
+bool is_control(char32_t c) {
+  if (c > 0x10FFFF) return false;
+  auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  return category >= UTF8PROC_CATEGORY_CC && category <= UTF8PROC_CATEGORY_CO;
+}
+
+char32_t to_lower(char32_t c) {
+  return c > 0x10FFFF ? c : static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
+}
+
+std::string without_accents(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  CodePoints parts;
+  for (size_t i = 0; i < text.size();) {
+    CodePoint c = decode_utf8(text, i);
+    parts.clear();
+    if (c.value != kInvalidCodePoint) append_decomposed(parts, c.value);
+    if (c.value == kInvalidCodePoint) out.push_back(text[i]);
+    for (utf8proc_int32_t part : parts)
+      if (utf8proc_category(part) != UTF8PROC_CATEGORY_MN) append_utf8(out, static_cast<char32_t>(part));
+    i += c.length;
+  }
+  return out;
+}
+
 std::string to_nfc(std::string_view text) {
   if (is_surely_nfc(text)) return std::string(text);
   std::string out;

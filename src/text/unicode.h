@@ -28,6 +28,14 @@ size_t incomplete_utf8_tail(std::string_view text);
 enum class CharClass : uint8_t { Other, Letter, Number, Space, End };
 CharClass char_class(char32_t code_point);  // an invalid code point is Other
 
+bool is_punctuation(char32_t code_point);  // general category P
+bool is_control(char32_t code_point);      // general categories Cc, Cf, Co, Cs
+char32_t to_lower(char32_t code_point);    // simple case mapping
+
+// Canonical decomposition without its non-spacing marks (general category Mn): "é" is "e". Valid UTF-8 only; invalid
+// bytes stay where they are.
+std::string without_accents(std::string_view text);
+
 // Unicode canonical composition of the valid stretches; invalid bytes stay where they are. Time is O(n log n) also for
 // text made of combining marks only.
 std::string to_nfc(std::string_view text);

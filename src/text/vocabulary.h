@@ -17,7 +17,7 @@ struct SpecialIds {
 };
 
 struct Vocabulary {
-  std::string model;                // tokenizer.ggml.model: "gpt2" is byte-level BPE
+  std::string model;                // tokenizer.ggml.model: gpt2, llama (SentencePiece), t5 (unigram), bert (WordPiece)
   std::string pre;                  // tokenizer.ggml.pre: the split; empty or "default": found out from the tokens
   std::vector<std::string> tokens;  // the id is the index; normal tokens of gpt2 are in the byte alphabet
   std::vector<float> scores;        // empty or one a token
@@ -28,6 +28,7 @@ struct Vocabulary {
   std::optional<bool> add_bos, add_eos, add_sep, add_space_prefix, remove_extra_whitespaces;
   std::vector<uint8_t> precompiled_charsmap;
   std::string huggingface_json;  // tokenizer.huggingface.json: a whole tokenizer.json, preferred when it is there
+  std::string extra_json;        // galago.tokenizer: what GGUF has no keys for (tokenizer_extra.h)
 };
 
 // An added token is found in the text before anything else happens to it. Fields as in Hugging Face tokenizer.json.
@@ -38,6 +39,7 @@ struct AddedToken {
   bool normalized = false;              // found after normalisation
   bool lstrip = false, rstrip = false;  // swallows white space before / after it
   bool single_word = false;             // only where no letter, digit or _ touches it
+  bool operator==(const AddedToken&) const = default;
 };
 
 }  // namespace galago

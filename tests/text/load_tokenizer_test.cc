@@ -66,7 +66,7 @@ TEST(TokenizerJson, TheQwen2SplitIsKnownByItsPattern) {
   json["pre_tokenizer"] = Json::parse(R"({"type": "Sequence", "pretokenizers": [
     {"type": "Split", "behavior": "Isolated", "invert": false}, {"type": "ByteLevel", "use_regex": false}]})");
   json["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Regex", split_pattern(WordSplit::Qwen2)}};
-  EXPECT_EQ(parse(json).rule(), (ByteLevelRule{WordSplit::Qwen2, true, false}));
+  EXPECT_EQ(parse(json).rule(), TokenizerRule(ByteLevelRule{WordSplit::Qwen2, true, false}));
 }
 
 struct Bad {
@@ -78,7 +78,7 @@ struct Bad {
 TEST(TokenizerJson, RefusesWithASentence) {
   const Bad bad[] = {
       {"/model/type", R"("Unigram")", "Unigram"},
-      {"/model/type", R"("WordPiece")", "WordPiece"},
+      {"/model/type", R"("WordPiece")", "ByteLevel"},
       {"/model/byte_fallback", "true", "byte_fallback"},
       {"/model/end_of_word_suffix", R"("</w>")", "end_of_word_suffix"},
       {"/model", "null", "model"},
@@ -94,11 +94,10 @@ TEST(TokenizerJson, RefusesWithASentence) {
       {"/added_tokens/0/id", "null", "id"},
       {"/added_tokens/0/special", "3", "expected true or false"},
       {"/normalizer", R"({"type": "Lowercase"})", "Lowercase"},
-      {"/pre_tokenizer", "null", "ByteLevel"},
       {"/pre_tokenizer", R"({"type": "Whitespace"})", "Whitespace"},
-      {"/pre_tokenizer", R"({"type": "Digits", "individual_digits": true})", "sequence"},
+      {"/pre_tokenizer", R"({"type": "Digits", "individual_digits": true})", "Digits"},
       {"/pre_tokenizer/add_prefix_space", "true", "add_prefix_space"},
-      {"/post_processor", R"({"type": "BertProcessing"})", "BertProcessing"},
+      {"/post_processor", R"({"type": "BertProcessing"})", "cls"},
   };
   for (const Bad& b : bad) {
     Json json = small_json();

@@ -111,8 +111,8 @@ TEST(TrainBpe, ATrainedTokenizerSurvivesBothFiles) {
     Tokenizer tokenizer = train_bpe(corpus, options);
     Tokenizer by_json = parse_tokenizer_json(tokenizer.to_tokenizer_json(), "json");
     Tokenizer by_vocabulary = make_tokenizer(tokenizer.vocabulary(), "vocabulary");
-    EXPECT_EQ(by_json.rule(), rule);
-    EXPECT_EQ(by_vocabulary.rule(), rule);
+    EXPECT_EQ(by_json.rule(), TokenizerRule(rule));
+    EXPECT_EQ(by_vocabulary.rule(), TokenizerRule(rule));
     EXPECT_EQ(by_json.to_tokenizer_json(), tokenizer.to_tokenizer_json());
     EXPECT_EQ(by_vocabulary.to_tokenizer_json(), tokenizer.to_tokenizer_json());
     for (const std::string& text : corpus) {
