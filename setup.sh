@@ -8,13 +8,14 @@ set -euo pipefail
 build=(g++ cmake ninja-build pkg-config ccache)
 base=(libfmt-dev nlohmann-json3-dev libcli11-dev)
 pictures=(libpng-dev libturbojpeg0-dev libjpeg-dev libwebp-dev libgif-dev zlib1g-dev)
+video=(libavformat-dev libavcodec-dev libswscale-dev libavutil-dev)         # optional: frames of videos
 text=(libutf8proc-dev)
 scenes=(libfreetype-dev fonts-noto-color-emoji fonts-dejavu-core)          # generated pictures, curves of a run
 training=(libtorch-dev libopenblas0-pthread libyaml-cpp-dev libprotobuf-dev protobuf-compiler)
 evaluation=(libcpp-httplib-dev libssl-dev)
 tests=(libgtest-dev unicode-data)
-packages=("${build[@]}" "${base[@]}" "${pictures[@]}" "${text[@]}" "${scenes[@]}" "${training[@]}" "${evaluation[@]}"
-          "${tests[@]}")
+packages=("${build[@]}" "${base[@]}" "${pictures[@]}" "${video[@]}" "${text[@]}" "${scenes[@]}" "${training[@]}"
+          "${evaluation[@]}" "${tests[@]}")
 dev=(clang clang-format clang-tidy libclang-rt-14-dev)
 arm64=(g++-aarch64-linux-gnu qemu-user libfmt-dev:arm64 libpng-dev:arm64 libturbojpeg0-dev:arm64
        libjpeg62-turbo-dev:arm64 libwebp-dev:arm64 libgif-dev:arm64 zlib1g-dev:arm64 libutf8proc-dev:arm64
