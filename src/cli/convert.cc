@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include "base/error.h"
@@ -17,7 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string source, target, type, vision_type;
+  std::string source, target, type, vision_type, head_type, embedding_type, importance;
+  std::vector<std::string> overrides;
   int threads = 0;
   bool json = false, allow_unknown = false;
 };
@@ -34,8 +36,8 @@ std::vector<std::string> unread_tensors(const Model& model, const WeightSource& 
   std::set<std::string> read;
   for (const WeightSpec& spec : model.weights()) {
     read.insert(spec.name);
-    read.insert(spec.parts.begin(), spec.parts.end());
-    read.insert(spec.aliases.begin(), spec.aliases.end());
+    read.insert(spec.stored.parts.begin(), spec.stored.parts.end());
+    for (const StoredAs& other : spec.otherwise) read.insert(other.parts.begin(), other.parts.end());
   }
   std::vector<std::string> unread;
   for (const std::string& name : source.names())
@@ -56,12 +58,18 @@ void check_all_read(const Options& o, const Model& model) {
   note(fmt::format("left out {} unknown tensors:{}", unread.size(), names));
 }
 
-Quantized requantize(const Options& o, const Checkpoint& checkpoint) {
-  if (o.type.empty() && o.vision_type.empty()) return {.weights = checkpoint.weights};
+bool changes_weights(const Options& o) {
+  return !(o.type.empty() && o.vision_type.empty() && o.head_type.empty() && o.embedding_type.empty() &&
+           o.overrides.empty());
+}
+
+QuantRecipe recipe_of(const Options& o) {
   QuantRecipe recipe = find_quant_recipe(o.type.empty() ? "f32" : o.type);
   if (!o.vision_type.empty()) recipe.vision = find_weight_format(o.vision_type);
-  ThreadPool pool(o.threads);
-  return quantize(*checkpoint.model, checkpoint.weights, recipe, &pool);
+  if (!o.embedding_type.empty()) recipe.embedding = find_weight_format(o.embedding_type);
+  if (!o.head_type.empty()) recipe.head = find_weight_format(o.head_type);
+  for (const std::string& text : o.overrides) recipe.overrides.push_back(parse_override(text));
+  return recipe;
 }
 
 size_t total_bytes(const Weights& weights) {
@@ -69,6 +77,57 @@ size_t total_bytes(const Weights& weights) {
   for (auto& [name, weight] : weights) n += weight->data.n_bytes();
   return n;
 }
+
+// The checkpoint on its way into other formats: what will be written, and the weights that are still needed for it.
+class Conversion {
+ public:
+  Conversion(const Options& o, Checkpoint checkpoint)
+      : checkpoint_(std::move(checkpoint)), pool_(o.threads), bytes_before_(total_bytes(checkpoint_.weights)) {
+    if (!o.importance.empty()) importance_ = Importance::read(o.importance);
+    if (!changes_weights(o)) return;
+    recipe_ = recipe_of(o);
+    rows_ = plan_quantization(*checkpoint_.model, checkpoint_.weights, *recipe_, importance_.has_value());
+    for (const QuantRow& row : rows_) bytes_saved_ += bytes_of(row.name) - row.n_bytes;
+  }
+
+  const Model& model() const { return *checkpoint_.model; }
+  const std::vector<QuantRow>& rows() const { return rows_; }
+  size_t bytes_before() const { return bytes_before_; }
+  size_t bytes_after() const { return bytes_before_ - bytes_saved_; }
+
+  // One weight at a time: made, written, and let go of together with what it was made from.
+  void write_gguf(const std::string& path) {
+    if (!recipe_) return galago::write_gguf(path, model(), checkpoint_.weights, checkpoint_.tokenizer.get());
+    PendingWeights pending;
+    for (const auto& [name, weight] : checkpoint_.weights)
+      pending[name] = {weight->data.dtype(), weight->data.shape(), [this, name] { return take(name); }};
+    for (QuantRow& row : rows_) pending[row.name] = {row.type, row.shape, [this, &row] { return quantized(row); }};
+    galago::write_gguf(path, model(), pending, file_type_of(*recipe_), checkpoint_.tokenizer.get());
+  }
+
+  void write_folder(const std::string& path) {
+    for (QuantRow& row : rows_) {
+      Tensor stored = quantized(row);
+      checkpoint_.weights[row.name] = std::make_shared<Weight>(Weight{row.name, std::move(stored)});
+    }
+    fs::create_directories(path);
+    save_checkpoint(path, model(), checkpoint_.weights, checkpoint_.tokenizer.get());
+  }
+
+ private:
+  size_t bytes_of(const std::string& name) const { return checkpoint_.weights.find(name)->second->data.n_bytes(); }
+  Tensor take(const std::string& name) { return checkpoint_.weights.extract(name).mapped()->data; }
+  Tensor quantized(QuantRow& row) {
+    return quantize_one(take(row.name), row, importance_ ? &*importance_ : nullptr, &pool_);
+  }
+
+  Checkpoint checkpoint_;
+  ThreadPool pool_;
+  std::optional<QuantRecipe> recipe_;  // nullopt: the weights stay as they are
+  std::optional<Importance> importance_;
+  std::vector<QuantRow> rows_;
+  size_t bytes_before_, bytes_saved_ = 0;  // the latter modulo 2^64: a weight may grow
+};
 
 Json rows_json(const std::vector<QuantRow>& rows) {
   Json list = Json::array();
@@ -98,31 +157,30 @@ void check_target(const Options& o) {
     throw usage_error("{}: source and target are the same; choose another name for the result", o.target);
 }
 
-void write(const Options& o, const Checkpoint& checkpoint, const Weights& weights) {
-  if (o.target.ends_with(".gguf")) return write_gguf(o.target, *checkpoint.model, weights, checkpoint.tokenizer.get());
-  fs::create_directories(o.target);
-  save_checkpoint(o.target, *checkpoint.model, weights, checkpoint.tokenizer.get());
+void check_options(const Options& o) {
+  recipe_of(o);  // a wrong name should not wait for the model
+  if (!o.importance.empty() && !changes_weights(o))
+    throw usage_error("--imatrix without --type: nothing to quantize with it");
 }
 
 void run(const Options& o) {
-  if (!o.type.empty()) find_quant_recipe(o.type);  // a wrong name should not wait for the model
-  if (!o.vision_type.empty()) find_weight_format(o.vision_type);
+  check_options(o);
   Checkpoint checkpoint = load_checkpoint(o.source);
   check_target(o);
   check_all_read(o, *checkpoint.model);
-  Quantized result = requantize(o, checkpoint);
-  write(o, checkpoint, result.weights);
-  size_t before = total_bytes(checkpoint.weights), after = total_bytes(result.weights);
+  Conversion conversion(o, std::move(checkpoint));
+  o.target.ends_with(".gguf") ? conversion.write_gguf(o.target) : conversion.write_folder(o.target);
   if (o.json)
     return print_json({{"source", o.source},
                        {"out", o.target},
-                       {"family", checkpoint.model->family()},
-                       {"bytes_before", before},
-                       {"bytes_after", after},
-                       {"tensors", rows_json(result.rows)}});
-  print_rows(result.rows);
-  fmt::print("{}: weights {:.1f} MB, before {:.1f} MB\n", o.target, static_cast<double>(after) / 1e6,
-             static_cast<double>(before) / 1e6);
+                       {"family", conversion.model().family()},
+                       {"bytes_before", conversion.bytes_before()},
+                       {"bytes_after", conversion.bytes_after()},
+                       {"peak_memory_mb", peak_memory_mb()},
+                       {"tensors", rows_json(conversion.rows())}});
+  print_rows(conversion.rows());
+  fmt::print("{}: weights {:.1f} MB, before {:.1f} MB\n", o.target, static_cast<double>(conversion.bytes_after()) / 1e6,
+             static_cast<double>(conversion.bytes_before()) / 1e6);
 }
 
 std::string type_help() {
@@ -139,6 +197,10 @@ void define_convert(CLI::App& app) {
   app.add_option("DST", o->target, "a .gguf file, or a folder for a Hugging Face checkpoint in float32")->required();
   app.add_option("--type", o->type, type_help());
   app.add_option("--vision-type", o->vision_type, "another format for vision tower and projector");
+  app.add_option("--head-type", o->head_type, "another format for the output matrix");
+  app.add_option("--embedding-type", o->embedding_type, "another format for the token embeddings");
+  app.add_option("--tensor-type", o->overrides, "REGEX=FORMAT for weights whose name matches; may be repeated");
+  app.add_option("--imatrix", o->importance, "importance matrix of llama.cpp (.gguf or .dat) for the quantizers");
   app.add_flag("--allow-unknown", o->allow_unknown, "leave out tensors that the model does not have");
   app.add_option("-t,--threads", o->threads, "0 = one per processor");
   app.add_flag("--json", o->json, "sizes and errors as one JSON object");

@@ -1,6 +1,8 @@
 // A checkpoint: a model, its weights and its tokenizer, read from the files people have or written for them.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -37,7 +39,19 @@ Weights random_weights(const Model& model, uint64_t seed);
 // Writes config.json, model.safetensors in the reference's own names, and tokenizer.json into a folder.
 void save_checkpoint(const std::string& folder, const Model& model, const Weights& weights, const Tokenizer* tokenizer);
 
-// Writes one GGUF file with weights as they are, config and tokenizer (docs/formats.md).
+// A weight that is made when it is written, so that no more than one has to be in memory.
+struct PendingWeight {
+  DType type;
+  Shape shape;
+  std::function<Tensor()> make;  // called once; must return this type and shape
+};
+using PendingWeights = std::map<std::string, PendingWeight, std::less<>>;
+
+// Writes one GGUF file with weights, config and tokenizer (docs/formats.md), the weights in the order of
+// Model::weights(). file_type: general.file_type.
+void write_gguf(const std::string& path, const Model& model, const PendingWeights& weights, uint32_t file_type,
+                const Tokenizer* tokenizer);
+// Weights as they are.
 void write_gguf(const std::string& path, const Model& model, const Weights& weights, const Tokenizer* tokenizer);
 
 }  // namespace galago

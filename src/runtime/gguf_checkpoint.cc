@@ -11,42 +11,37 @@ namespace {
 
 constexpr uint32_t kLayoutVersion = 1;
 
-// The type most bytes are stored in: llama.cpp's general.file_type number where one exists.
-uint32_t file_type(const Weights& weights) {
+DType most_bytes(const Weights& weights) {
   std::map<DType, size_t> bytes;
   for (const auto& [name, weight] : weights) bytes[weight->data.dtype()] += weight->data.n_bytes();
   DType most = DType::F32;
   for (auto& [dtype, n] : bytes)
     if (n > bytes[most]) most = dtype;
-  switch (most) {
-    case DType::F16:
-      return 1;
-    case DType::Q4_0:
-      return 2;
-    case DType::Q8_0:
-      return 7;
-    case DType::Q4_K:
-      return 14;
-    case DType::BF16:
-      return 32;
-    default:
-      return 0;
-  }
+  return most;
 }
 
 }  // namespace
 
-void write_gguf(const std::string& path, const Model& model, const Weights& weights, const Tokenizer* tokenizer) {
+void write_gguf(const std::string& path, const Model& model, const PendingWeights& weights, uint32_t file_type,
+                const Tokenizer* tokenizer) {
   GgufWriter writer;
   writer.set_string("general.architecture", model.family());
   writer.set_string("general.type", "model");
-  writer.set<uint32_t>("general.file_type", file_type(weights));
+  writer.set<uint32_t>("general.file_type", file_type);
   writer.set<uint32_t>("galago.layout_version", kLayoutVersion);
   writer.set_string("galago.config", model.config().dump());
   if (tokenizer) write_tokenizer(writer, *tokenizer);
   for (const WeightSpec& spec : model.weights())
-    if (auto found = weights.find(spec.name); found != weights.end()) writer.add(spec.name, found->second->data);
+    if (auto found = weights.find(spec.name); found != weights.end())
+      writer.add(spec.name, found->second.type, found->second.shape, found->second.make);
   writer.save(path);
+}
+
+void write_gguf(const std::string& path, const Model& model, const Weights& weights, const Tokenizer* tokenizer) {
+  PendingWeights pending;
+  for (const auto& [name, weight] : weights)
+    pending[name] = {weight->data.dtype(), weight->data.shape(), [weight] { return weight->data; }};
+  write_gguf(path, model, pending, gguf_file_type(most_bytes(weights)), tokenizer);
 }
 
 Checkpoint load_gguf_checkpoint(const std::string& path) {
