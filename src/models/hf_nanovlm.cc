@@ -89,7 +89,7 @@ void text_block(SpecList& rows, int i, const DecoderConfig& t) {
   rows.gain(name + ".norm1.weight", t.d_model, ref + ".norm1.weight");
   rows.matrix(name + ".attn.qkv.weight", qkv, t.d_model,
               {ref + ".attn.q_proj.weight", ref + ".attn.k_proj.weight", ref + ".attn.v_proj.weight"});
-  rows.last().part_rows = {t.n_heads * t.d_head(), t.n_kv_heads * t.d_head(), t.n_kv_heads * t.d_head()};
+  rows.last().stored.part_rows = {t.n_heads * t.d_head(), t.n_kv_heads * t.d_head(), t.n_kv_heads * t.d_head()};
   rows.linear(name + ".attn.proj", t.d_model, t.d_model, ref + ".attn.out_proj", false);
   rows.gain(name + ".norm2.weight", t.d_model, ref + ".norm2.weight");
   rows.linear(name + ".mlp.gate", t.d_ffn, t.d_model, ref + ".mlp.gate_proj", false);
@@ -136,7 +136,7 @@ class HfNanoVlm final : public Model {
     rows.layer_norm("vision.norm", v.d_model, "vision_encoder.layer_norm");
     rows.linear("projector", t.d_model, v.d_model * c_.shuffle * c_.shuffle, "MP.proj", false);
     rows.matrix("text.token_embed.weight", t.n_vocab, t.d_model, {"decoder.token_embedding.weight"});
-    rows.last().aliases = {"decoder.head.weight"};  // tied: files keep one of the two names
+    rows.last().otherwise = {{{"decoder.head.weight"}}};  // tied: files keep one of the two names
     for (int i = 0; i < t.n_blocks; ++i) text_block(rows, i, t);
     rows.gain("text.norm.weight", t.d_model, "decoder.norm.weight");
     return rows.take();

@@ -6,12 +6,12 @@
 
 namespace galago {
 
-Shape WeightSpec::part_shape(int part) const {
+Shape WeightSpec::part_shape(const StoredAs& as, size_t part) const {
   Shape result = shape;
-  if (stored_rows > 0) result[0] = stored_rows;
-  if (parts.size() > 1)
-    result[0] = part_rows.empty() ? result[0] / static_cast<int64_t>(parts.size()) : part_rows[part];
-  if (transposed) std::swap(result[0], result[1]);
+  if (as.transposed) std::swap(result[0], result[1]);
+  if (as.stored_rows > 0) result[0] = as.stored_rows;
+  if (as.parts.size() > 1)
+    result[0] = as.part_rows.empty() ? result[0] / static_cast<int64_t>(as.parts.size()) : as.part_rows[part];
   return result;
 }
 

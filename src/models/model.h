@@ -23,6 +23,18 @@ enum class Dialect {
   LlamaCpp,     // GGUF of llama.cpp: blk.0.attn_q.weight, v.blk.0.ln1.weight ...
 };
 
+// Where a checkpoint keeps one weight.
+struct StoredAs {
+  std::vector<std::string> parts;       // tensors, stacked along the first axis
+  std::vector<int64_t> part_rows = {};  // first dimension of each part; empty: all equal
+  // Row i of the weight is row rows[i] of the `stored_rows` stacked ones; empty: all, in order. Weights may share a
+  // part.
+  std::vector<int32_t> rows = {};
+  int64_t stored_rows = 0;
+  bool transposed = false;  // a matrix stored as [cols, rows]
+  float scale = 1;          // stored value = scale * value
+};
+
 // One weight under its canonical name (the name the graph uses) and how a dialect spells it. Reading, writing, shape
 // checks, random models and initialisation before training all follow from these rows.
 struct WeightSpec {
@@ -30,19 +42,12 @@ struct WeightSpec {
   Shape shape;
   float init_std = 0;  // > 0: N(0, init_std); 0: `init_value` everywhere
   float init_value = 0;
-  // Tensors of a checkpoint, stacked along the first axis. Dimensions of size 1 may be there or not.
-  std::vector<std::string> parts;
-  std::vector<int64_t> part_rows = {};    // first dimension of each part; empty: all equal
-  std::vector<std::string> aliases = {};  // other spellings of a weight with one part (tied weights)
-  // Row i is row rows[i] of the `stored_rows` stacked ones; empty: all, in order. Two weights may share a part.
-  std::vector<int32_t> rows = {};
-  int64_t stored_rows = 0;
-  bool transposed = false;  // a matrix stored as [cols, rows]
-  float scale = 1;          // stored value = scale * value
+  StoredAs stored;                       // as it is written
+  std::vector<StoredAs> otherwise = {};  // as it may be found too: tied weights, older layouts
   bool optional = false;
   bool quantizable = false;  // a matrix that `linear` or `gather` reads
 
-  Shape part_shape(int part) const;  // as stored
+  Shape part_shape(const StoredAs& as, size_t part) const;  // dimensions of size 1 may be there or not
 };
 
 // How a picture becomes the pixels of encode_image.

@@ -8,20 +8,20 @@ void SpecList::matrix(std::string name, int64_t rows, int64_t cols, std::vector<
   rows_.push_back({.name = std::move(name),
                    .shape = {rows, cols},
                    .init_std = kStd,
-                   .parts = std::move(parts),
+                   .stored = {std::move(parts)},
                    .quantizable = true});
 }
 
 void SpecList::table(std::string name, const Shape& shape, std::vector<std::string> parts) {
-  rows_.push_back({.name = std::move(name), .shape = shape, .init_std = kStd, .parts = std::move(parts)});
+  rows_.push_back({.name = std::move(name), .shape = shape, .init_std = kStd, .stored = {std::move(parts)}});
 }
 
 void SpecList::gain(std::string name, int64_t n, std::string part) {
-  rows_.push_back({.name = std::move(name), .shape = {n}, .init_value = 1, .parts = {std::move(part)}});
+  rows_.push_back({.name = std::move(name), .shape = {n}, .init_value = 1, .stored = {{std::move(part)}}});
 }
 
 void SpecList::bias(std::string name, int64_t n, std::vector<std::string> parts) {
-  rows_.push_back({.name = std::move(name), .shape = {n}, .parts = std::move(parts)});
+  rows_.push_back({.name = std::move(name), .shape = {n}, .stored = {std::move(parts)}});
 }
 
 void SpecList::layer_norm(const std::string& name, int64_t n, const std::string& part) {
@@ -32,6 +32,12 @@ void SpecList::layer_norm(const std::string& name, int64_t n, const std::string&
 void SpecList::linear(const std::string& name, int64_t rows, int64_t cols, const std::string& part, bool with_bias) {
   matrix(name + ".weight", rows, cols, {part + ".weight"});
   if (with_bias) bias(name + ".bias", rows, {part + ".bias"});
+}
+
+void SpecList::or_else(const std::string& part) {
+  bool with_bias = rows_.back().name.ends_with(".bias");
+  if (with_bias) rows_.back().otherwise.push_back({{part + ".bias"}});
+  rows_[rows_.size() - (with_bias ? 2 : 1)].otherwise.push_back({{part + ".weight"}});
 }
 
 void SpecList::conv_stem(const std::string& name, const std::string& part, const ConvStemConfig& c, int64_t d) {

@@ -27,7 +27,11 @@ class SpecList {
   // The weights of nn/conv_stem.h, ending in `d` channels.
   void conv_stem(const std::string& name, const std::string& part, const ConvStemConfig& c, int64_t d);
 
+  // The linear layer that came last may be found under this name too.
+  void or_else(const std::string& part);
+
   WeightSpec& last() { return rows_.back(); }
+  WeightSpec& before_last() { return rows_[rows_.size() - 2]; }
   std::vector<WeightSpec> take() { return std::move(rows_); }
 
  private:

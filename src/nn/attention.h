@@ -1,5 +1,5 @@
 // Self-attention with every option the nine systems need so far. Weights: qkv [(H + 2G) D, d] (rows: all q, all k, all
-// v) and proj [d, H D], each with or without bias.
+// v), or q, k and v apart; q_norm and k_norm [D] where asked for; proj [d, H D]; each with or without bias.
 #pragma once
 
 #include <vector>
@@ -21,6 +21,8 @@ struct PositionInfo {
   Value picture_rows = {};  // i32 [n]: which of the T places hold rows of pictures; invalid: none (batch of 1)
 };
 
+enum class HeadNorm { None, Layer, Rms };  // of each query and key head, before the rotation
+
 struct AttentionConfig {
   int n_heads = 1;
   int n_kv_heads = 1;
@@ -29,10 +31,17 @@ struct AttentionConfig {
   bool causal = false;
   bool rotary = false;
   RopeAttrs rope = {};
+  std::vector<float> rope_factors = {};  // divide the inverse frequencies (longrope); empty: ones
+  HeadNorm head_norm = HeadNorm::None;
+  float head_norm_eps = 1e-5f;
 };
 
 // x [B, T, d] -> [B, T, d].
 Value self_attention(const Scope& s, Value x, const AttentionConfig& c, const PositionInfo& at = {},
                      const LayerCache* cache = nullptr);
+
+// Queries from x [B, T, d] or [T, d] broadcast over B, keys from `keys` [B, S, dk], values from `values` [B, S, dv]:
+// the resampler's and Q-Former's cross-attention, no mask. Weights q, k, v, proj. -> [B, T, d_out].
+Value cross_attention(const Scope& s, Value x, Value keys, Value values, const AttentionConfig& c);
 
 }  // namespace galago

@@ -1,26 +1,50 @@
 #include "nn/decoder.h"
 
 namespace galago {
+namespace {
 
-Value embed_tokens(const Scope& s, Value ids) { return gather(s.graph(), s.weight("token_embed.weight"), ids); }
-
-Value decoder(const Scope& s, Value x, const DecoderConfig& c, const PositionInfo& at,
-              std::span<const LayerCache> caches) {
-  Graph& g = s.graph();
+BlockConfig block_config(const DecoderConfig& c) {
   BlockConfig block{.norm = c.norm, .eps = c.eps, .mlp = c.mlp, .dropout = c.dropout};
   block.residual_from_norm = c.residual_from_norm;
+  block.residual_scale = c.residual_scale;
+  block.parallel = c.parallel;
+  block.shared_norm = c.shared_norm;
+  block.attention_rms_norm = c.attention_rms_norm;
   block.attention = {.n_heads = c.n_heads,
                      .n_kv_heads = c.n_kv_heads,
                      .d_head = c.d_head(),
                      .scale = c.attention_scale,
                      .causal = true,
-                     .rotary = c.n_positions == 0};
-  block.attention.rope = {
-      .base = c.rope_base, .n_rot = c.d_head(), .layout = RopeLayout::Halves, .scale = c.rope_scale};
+                     .rotary = c.n_positions == 0,
+                     .rope_factors = c.rope_factors,
+                     .head_norm = c.head_norm,
+                     .head_norm_eps = c.head_norm_eps};
+  block.attention.rope = {.base = c.rope_base,
+                          .n_rot = c.n_rotary > 0 ? c.n_rotary : c.d_head(),
+                          .layout = RopeLayout::Halves,
+                          .scale = c.rope_scale};
+  return block;
+}
+
+}  // namespace
+
+Value embed_tokens(const Scope& s, Value ids) { return gather(s.graph(), s.weight("token_embed.weight"), ids); }
+
+Value embed_tokens(const Scope& s, Value ids, const DecoderConfig& c) {
+  Value x = embed_tokens(s, ids);
+  return c.embed_scale == 1 ? x : affine(s.graph(), x, c.embed_scale);
+}
+
+Value decoder(const Scope& s, Value x, const DecoderConfig& c, const PositionInfo& at,
+              std::span<const LayerCache> caches) {
+  Graph& g = s.graph();
+  Scope inside = s.with_picture_rows(at.picture_rows);
+  BlockConfig block = block_config(c);
   if (c.n_positions > 0) x = add(g, x, gather(g, s.weight("pos_embed.weight"), at.positions));
   for (int i = 0; i < c.n_blocks; ++i)
-    x = transformer_block(s / "blocks" / i, x, block, at, caches.empty() ? nullptr : &caches[i]);
-  return s.named(norm(s / "norm", x, c.norm, c.eps), "out");
+    x = transformer_block(inside / "blocks" / i, x, block, at, caches.empty() ? nullptr : &caches[i]);
+  x = norm(s / "norm", x, c.norm, c.eps);
+  return s.named(c.logit_scale == 1 ? x : affine(g, x, c.logit_scale), "out");
 }
 
 Value output_logits(const Scope& s, Value hidden) {

@@ -1,5 +1,5 @@
-// One causal decoder for all systems: norm kind, gated or plain MLP, rotary or learned positions, grouped queries, tied
-// or separate output matrix are options.
+// One causal decoder for all systems: norm kind, gated or plain MLP or experts, parallel block, rotary (whole, partial,
+// longrope) or learned positions, grouped queries, MiniCPM's scales, tied or separate output matrix are options.
 //
 // Weights: token_embed.weight [V, d], pos_embed.weight [n_positions, d] (learned positions), blocks.{i}.*, norm,
 // head.{weight,bias} (head absent = tied to token_embed).
@@ -18,6 +18,7 @@ struct DecoderConfig {
   int n_blocks = 0;
   int n_heads = 0;
   int n_kv_heads = 0;
+  int head_width = 0;  // 0 = d_model / n_heads
   NormKind norm = NormKind::Rms;
   float eps = 1e-5f;
   MlpOptions mlp{.gated = true, .activation = UnaryKind::Silu};
@@ -26,13 +27,23 @@ struct DecoderConfig {
   int n_positions = 0;  // > 0: learned positions of that many rows; 0: rotary
   float rope_base = 10000;
   float rope_scale = 1;  // multiplies cos and sin
+  int n_rotary = 0;      // channels of a head that turn; 0 = all
+  std::vector<float> rope_factors = {};
   float dropout = 0;
-  int d_head() const { return d_model / n_heads; }
+  bool parallel = false, shared_norm = false;
+  float attention_rms_norm = 0;
+  HeadNorm head_norm = HeadNorm::None;
+  float head_norm_eps = 1e-5f;
+  // MiniCPM (arXiv 2404.06395, Table 7): what embeddings, both branches and hidden states before the output matrix are
+  // multiplied by.
+  float embed_scale = 1, residual_scale = 1, logit_scale = 1;
+  int d_head() const { return head_width > 0 ? head_width : d_model / n_heads; }
 };
 
-Value embed_tokens(const Scope& s, Value ids);  // i32 [B, T] -> [B, T, d]
+Value embed_tokens(const Scope& s, Value ids);                          // i32 [B, T] -> [B, T, d]
+Value embed_tokens(const Scope& s, Value ids, const DecoderConfig& c);  // scaled
 
-// x [B, T, d] -> hidden states after the final norm [B, T, d]. caches: one a block, or empty.
+// x [B, T, d] -> hidden states after the final norm (times logit_scale) [B, T, d]. caches: one a block, or empty.
 Value decoder(const Scope& s, Value x, const DecoderConfig& c, const PositionInfo& at,
               std::span<const LayerCache> caches = {});
 

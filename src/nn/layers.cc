@@ -5,8 +5,48 @@
 #include "base/error.h"
 
 namespace galago {
+namespace {
 
-Value linear(const Scope& s, Value x) { return linear(s.graph(), x, s.weight("weight"), s.optional("bias")); }
+// y + plora_b plora_a x on the rows that hold pictures.
+Value add_partial_lora(const Scope& s, Value x, Value y) {
+  Graph& g = s.graph();
+  int64_t n = g.shape(x).rows(), k = g.shape(x).last(), n_out = g.shape(y).last();
+  Shape shape = g.shape(y);
+  Value rows = gather(g, reshape(g, x, {n, k}), s.picture_rows());  // [pictures, k]
+  Value low = linear(g, linear(g, rows, s.weight("plora_a")), s.weight("plora_b"));
+  y = reshape(g, y, {n, n_out});
+  Value sum = add(g, gather(g, y, s.picture_rows()), low);
+  return reshape(g, scatter(g, y, sum, s.picture_rows()), shape);
+}
+
+Value experts(const Scope& s, Value x, const MlpOptions& o) {
+  Graph& g = s.graph();
+  Shape shape = g.shape(x);
+  int64_t n = shape.rows(), d = shape.last(), used = o.n_experts_used;
+  x = reshape(g, x, {n, d});
+  Value p = softmax(g, linear(s / "router", x));  // [n, E]
+  Value expert = top_k(g, p, o.n_experts_used);   // i32 [n, used]
+  // p of the chosen ones: rows of a [n * E, 1] table at token * E + expert.
+  Value table = reshape(g, p, {n * o.n_experts, 1});
+  Tensor offsets = Tensor::make(DType::F32, {n, 1});
+  for (int64_t i = 0; i < n; ++i) offsets.f32()[static_cast<size_t>(i)] = static_cast<float>(i * o.n_experts);
+  Value at = cast(g, add(g, cast(g, expert, DType::F32), s.constant("token_offsets", offsets)), DType::I32);
+  Value weight = gather(g, table, at);                                // [n, used, 1]
+  weight = div(g, weight, reshape(g, sum(g, weight, 1), {n, 1, 1}));  // sums to 1
+  Value one = reshape(g, x, {n, 1, d});
+  Value gate = expert_linear(g, one, (s / "gate").weight("weight"), expert);  // [n, used, d_ffn]
+  Value up = expert_linear(g, one, (s / "up").weight("weight"), expert);
+  Value down = expert_linear(g, glu(g, gate, up, o.activation), (s / "down").weight("weight"), expert);
+  CHECK(g.shape(down) == Shape({n, used, d}));
+  return reshape(g, sum(g, mul(g, down, weight), 1), shape);
+}
+
+}  // namespace
+
+Value linear(const Scope& s, Value x) {
+  Value y = linear(s.graph(), x, s.weight("weight"), s.optional("bias"));
+  return s.picture_rows().valid() && s.has("plora_a") ? add_partial_lora(s, x, y) : y;
+}
 
 Value layer_norm(const Scope& s, Value x, float eps) {
   return layer_norm(s.graph(), x, s.weight("weight"), s.optional("bias"), eps);
@@ -28,6 +68,7 @@ Value patch_embed(const Scope& s, Value pixels, int patch) {
 
 Value mlp(const Scope& s, Value x, const MlpOptions& options) {
   Graph& g = s.graph();
+  if (options.n_experts > 0) return experts(s, x, options);
   if (!options.gated) return linear(s / "fc2", unary(g, linear(s / "fc1", x), options.activation));
   Value gate = linear(s / "gate", x);
   Value up = linear(s / "up", x);

@@ -26,12 +26,19 @@ class Scope {
   Value weight(std::string_view name) const;              // throws NotFound with the full name
   Value optional(std::string_view name) const;            // invalid Value if there is none
   Value named(Value value, std::string_view name) const;  // gives a value its full name, for traces
+  // Numbers that follow from shapes and config (position tables, bucket ids), made while the graph is built.
+  Value constant(std::string_view name, const Tensor& data) const;
+
+  // Which rows of a sequence hold pictures (i32 [n]): what partial LoRA acts on. Handed down to all layers below.
+  Scope with_picture_rows(Value rows) const;
+  Value picture_rows() const { return picture_rows_; }
 
  private:
   std::string full(std::string_view name) const;
   Graph* graph_;
   const Weights* weights_;
   std::string prefix_;
+  Value picture_rows_ = {};
 };
 
 }  // namespace galago

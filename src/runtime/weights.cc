@@ -22,20 +22,26 @@ Shape squeezed(const Shape& shape) {
   return Shape(dims);
 }
 
-// The tensor under its name or one of its aliases.
-Tensor find_part(const WeightSource& source, const WeightSpec& spec, const std::string& part) {
-  if (source.has(part)) return source.get(part);
-  for (const std::string& alias : spec.aliases)
-    if (source.has(alias)) return source.get(alias);
-  throw not_found("{}: no tensor {}", source.path(), part);
+// The first way of storing the weight that this file has, by name and shape; by name alone if no shape fits.
+const StoredAs* find_stored(const WeightSource& source, const WeightSpec& spec) {
+  std::vector<const StoredAs*> named;
+  auto consider = [&](const StoredAs& as) {
+    if (source.has(as.parts[0])) named.push_back(&as);
+  };
+  consider(spec.stored);
+  for (const StoredAs& other : spec.otherwise) consider(other);
+  if (named.size() > 1)
+    for (const StoredAs* as : named)
+      if (squeezed(source.get(as->parts[0]).shape()) == squeezed(spec.part_shape(*as, 0))) return as;
+  return named.empty() ? nullptr : named[0];
 }
 
-Tensor checked_part(const WeightSource& source, const WeightSpec& spec, int part) {
-  Tensor data = find_part(source, spec, spec.parts[static_cast<size_t>(part)]);
-  Shape want = spec.part_shape(part);
+Tensor checked_part(const WeightSource& source, const WeightSpec& spec, const StoredAs& as, size_t part) {
+  Tensor data = source.get(as.parts[part]);
+  Shape want = spec.part_shape(as, part);
   if (squeezed(data.shape()) != squeezed(want))
-    throw invalid_input("{}: tensor {} has shape {}, this model needs {}", source.path(),
-                        spec.parts[static_cast<size_t>(part)], data.shape().to_string(), want.to_string());
+    throw invalid_input("{}: tensor {} has shape {}, this model needs {}", source.path(), as.parts[part],
+                        data.shape().to_string(), want.to_string());
   return data.shape() == want ? data : data.reshaped(want);
 }
 
@@ -83,13 +89,13 @@ Tensor scaled(const Tensor& stored, float factor) {
   return to;
 }
 
-Tensor read_weight(const WeightSource& source, const WeightSpec& spec) {
+Tensor read_weight(const WeightSource& source, const WeightSpec& spec, const StoredAs& as) {
   std::vector<Tensor> parts;
-  for (int i = 0; i < static_cast<int>(spec.parts.size()); ++i) parts.push_back(checked_part(source, spec, i));
+  for (size_t i = 0; i < as.parts.size(); ++i) parts.push_back(checked_part(source, spec, as, i));
   Tensor data = stack(std::move(parts));
-  if (!spec.rows.empty()) data = pick_rows(data, spec.rows);
-  if (spec.transposed) data = transpose(data);
-  if (spec.scale != 1) data = scaled(data, 1 / spec.scale);
+  if (!as.rows.empty()) data = pick_rows(data, as.rows);
+  if (as.transposed) data = transpose(data);
+  if (as.scale != 1) data = scaled(data, 1 / as.scale);
   return spec.quantizable ? data : to_f32(data);
 }
 
@@ -98,11 +104,12 @@ class StoredTensors {
  public:
   void add(const WeightSpec& spec, const Tensor& weight) {
     Tensor data = to_f32(weight);
-    if (spec.scale != 1) data = scaled(data, spec.scale);
-    if (spec.transposed) data = transpose(data);
+    const StoredAs& as = spec.stored;
+    if (as.scale != 1) data = scaled(data, as.scale);
+    if (as.transposed) data = transpose(data);
     size_t row_bytes = data.n_bytes() / static_cast<size_t>(data.shape()[0]);
     for (int64_t row = 0; row < data.shape()[0]; ++row) {
-      int64_t at = spec.rows.empty() ? row : spec.rows[static_cast<size_t>(row)];
+      int64_t at = as.rows.empty() ? row : as.rows[static_cast<size_t>(row)];
       std::memcpy(place(spec, at, row_bytes), data.bytes() + static_cast<size_t>(row) * row_bytes, row_bytes);
     }
   }
@@ -111,11 +118,11 @@ class StoredTensors {
  private:
   // Where row `at` of the stacked parts lies.
   std::byte* place(const WeightSpec& spec, int64_t at, size_t row_bytes) {
-    int part = 0;
-    for (; at >= spec.part_shape(part)[0]; ++part) at -= spec.part_shape(part)[0];
-    const std::string& name = spec.parts[static_cast<size_t>(part)];
+    size_t part = 0;
+    for (; at >= spec.part_shape(spec.stored, part)[0]; ++part) at -= spec.part_shape(spec.stored, part)[0];
+    const std::string& name = spec.stored.parts[part];
     auto [found, is_new] = index_.try_emplace(name, tensors_.size());
-    if (is_new) tensors_.push_back({name, Tensor::make(DType::F32, spec.part_shape(part))});
+    if (is_new) tensors_.push_back({name, Tensor::make(DType::F32, spec.part_shape(spec.stored, part))});
     return tensors_[found->second].tensor.bytes() + static_cast<size_t>(at) * row_bytes;
   }
 
@@ -129,14 +136,11 @@ Weights load_weights(const Model& model, const WeightSource& source, WeightNames
   Weights weights;
   Dialect dialect = names == WeightNames::LlamaCpp ? Dialect::LlamaCpp : Dialect::HuggingFace;
   for (WeightSpec spec : model.weights(dialect)) {
-    if (names == WeightNames::Canonical)
-      spec = {.name = spec.name,
-              .shape = spec.shape,
-              .parts = {spec.name},
-              .optional = spec.optional,
-              .quantizable = spec.quantizable};
-    if (spec.optional && !source.has(spec.parts[0])) continue;
-    weights[spec.name] = std::make_shared<Weight>(Weight{spec.name, read_weight(source, spec)});
+    if (names == WeightNames::Canonical) spec.stored = {{spec.name}}, spec.otherwise = {};
+    const StoredAs* as = find_stored(source, spec);
+    if (!as && spec.optional) continue;
+    if (!as) throw not_found("{}: no tensor {}", source.path(), spec.stored.parts[0]);
+    weights[spec.name] = std::make_shared<Weight>(Weight{spec.name, read_weight(source, spec, *as)});
   }
   return weights;
 }

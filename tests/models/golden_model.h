@@ -23,7 +23,8 @@ class HashedSource final : public WeightSource {
 
 inline HashedSource::HashedSource(const Model& model) {
   for (const WeightSpec& spec : model.weights())
-    for (int i = 0; i < static_cast<int>(spec.parts.size()); ++i) shapes_[spec.parts[i]] = spec.part_shape(i);
+    for (size_t i = 0; i < spec.stored.parts.size(); ++i)
+      shapes_[spec.stored.parts[i]] = spec.part_shape(spec.stored, i);
 }
 
 inline std::vector<std::string> HashedSource::names() const {
