@@ -395,7 +395,8 @@ class PickleMachine {
     const std::vector<PickleId>& args = at(arguments).items;
     if (makes_dict(name)) return push(dict_from(args));
     if (makes_set(name)) return push({.kind = Kind::Set, .items = args.empty() ? args : at(args[0]).items});
-    bool same_as_argument = (name == "torch.Size" || name == "_codecs.encode") && !args.empty();
+    bool same_as_argument = !args.empty() && (name == "torch.Size" || name == "_codecs.encode" ||
+                                              name == "torch.jit._pickle.restore_type_tag");  // C++ torch's
     if (same_as_argument) return push(args[0]);
     push({.kind = Kind::Call, .text = name, .items = {arguments}});
   }

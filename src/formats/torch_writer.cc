@@ -106,7 +106,7 @@ void TorchWriter::set(std::string_view name, TorchScalar value) {
 std::string TorchWriter::pickle() const {
   PickleWriter out;
   if (!key_.empty()) out.raw("}(").text(key_);
-  out.ordered_dict().raw("(");
+  out.raw("}(");  // a plain dictionary: C++ torch::pickle_load takes no OrderedDict
   for (size_t i = 0; i < items_.size(); ++i) {
     out.text(items_[i].name);
     put_tensor(out, items_[i].dtype, items_[i].shape, i);

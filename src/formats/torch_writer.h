@@ -1,5 +1,5 @@
 // Writes a PyTorch file that torch.load(path, weights_only=True) reads: a zip container (stored entries, data aligned
-// to 64 bytes) with a protocol 2 pickle that uses nothing but OrderedDict and _rebuild_tensor_v2.
+// to 64 bytes) with a protocol 2 pickle that calls nothing but _rebuild_tensor_v2 and OrderedDict.
 #pragma once
 
 #include <cstdint>

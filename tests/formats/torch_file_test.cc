@@ -147,6 +147,11 @@ TEST(TorchFile, RareTypes) {
   expect_error([&] { file.get("d"); }, "no tensor d");
 }
 
+TEST(TorchFile, WrittenByCpp) {  // torch::pickle_save tags its containers with their types
+  TorchFile file = TorchFile::open(data_file("libtorch113.pth"));
+  EXPECT_EQ(floats(file.get("w")), (std::vector<float>{0, 3, 1, 4, 2, 5}));
+}
+
 TEST(TorchFileAttack, NothingIsRun) {  // A15
   const char* proof = "/tmp/galago-was-here";
   std::filesystem::remove(proof);
