@@ -148,7 +148,8 @@ class Reader {
   Owned<AVFrame> frame_{av_frame_alloc()};
 };
 
-// In the colors that the frame says it has; BT.601 if it does not say, as FFmpeg has it.
+// In the colors that the frame says it has; BT.601 if it does not say, as FFmpeg has it. Not with SWS_ACCURATE_RND: in
+// FFmpeg 5.1 that alone makes everything 1 % darker.
 Image to_image(const std::string& path, const AVFrame& frame, const DecodeLimits& limits) {
   if (frame.width < 1 || frame.height < 1 || std::max(frame.width, frame.height) > limits.max_side ||
       static_cast<uint64_t>(frame.width) * static_cast<uint64_t>(frame.height) > limits.max_pixels)
@@ -156,7 +157,7 @@ Image to_image(const std::string& path, const AVFrame& frame, const DecodeLimits
                         limits.max_pixels);
   auto format = static_cast<AVPixelFormat>(frame.format);
   Owned<SwsContext> scaler(sws_getContext(frame.width, frame.height, format, frame.width, frame.height,
-                                          AV_PIX_FMT_RGB24, SWS_BICUBIC | SWS_ACCURATE_RND, nullptr, nullptr, nullptr));
+                                          AV_PIX_FMT_RGB24, SWS_BICUBIC, nullptr, nullptr, nullptr));
   if (!scaler) throw invalid_input("{}: pixels that FFmpeg cannot turn into RGB. Convert the video first.", path);
   int full_range = frame.color_range == AVCOL_RANGE_JPEG;
   sws_setColorspaceDetails(scaler.get(), sws_getCoefficients(frame.colorspace), full_range,
