@@ -29,6 +29,10 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+// Says that mapped bytes will not be read again soon, so that they stop counting as memory of this process. Only
+// advice: nothing happens where the system does not know it, and reading them again works.
+void release_pages(std::span<const std::byte> bytes);
+
 // The whole file as text or bytes. Throws InvalidInput if it is longer than `max_bytes`.
 std::string read_file(const std::string& path, uint64_t max_bytes = 1ull << 30);
 

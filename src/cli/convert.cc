@@ -4,11 +4,12 @@
 
 #include <filesystem>
 #include <optional>
-#include <set>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/model_options.h"
 #include "quant/quantize.h"
 #include "runtime/checkpoint.h"
 
@@ -18,43 +19,23 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string source, target, type, vision_type, head_type, embedding_type, importance;
+  ModelFiles files;
+  std::string target, type, vision_type, head_type, embedding_type, importance;
   std::vector<std::string> overrides;
   int threads = 0;
   bool json = false, allow_unknown = false;
 };
 
-// Buffers that reference code saves although they follow from the config: rotary frequencies, causal masks, 0..n-1.
-bool is_known_buffer(std::string_view name) {
-  for (std::string_view end :
-       {"rotary_embd.inv_freq", "rotary_emb.inv_freq", ".tril", ".position_ids", ".attn.bias_mask"})
-    if (name.ends_with(end)) return true;
-  return false;
-}
-
-std::vector<std::string> unread_tensors(const Model& model, const WeightSource& source) {
-  std::set<std::string> read;
-  for (const WeightSpec& spec : model.weights()) {
-    read.insert(spec.name);
-    read.insert(spec.stored.parts.begin(), spec.stored.parts.end());
-    for (const StoredAs& other : spec.otherwise) read.insert(other.parts.begin(), other.parts.end());
-  }
-  std::vector<std::string> unread;
-  for (const std::string& name : source.names())
-    if (!read.contains(name) && !is_known_buffer(name)) unread.push_back(name);
-  return unread;
-}
-
-void check_all_read(const Options& o, const Model& model) {
-  std::vector<std::string> unread = unread_tensors(model, *open_weights(o.source));
+void check_all_read(const Options& o, const ModelSource& source) {
+  std::vector<std::string> unread = unread_tensors(source);
   if (unread.empty()) return;
   std::string names;
   constexpr size_t kShown = 8;
   for (size_t i = 0; i < std::min(unread.size(), kShown); ++i) names += "\n  " + unread[i];
   if (unread.size() > kShown) names += fmt::format("\n  and {} more", unread.size() - kShown);
   if (!o.allow_unknown)
-    throw invalid_input("{}: {} tensors that {} does not have. Use --allow-unknown to leave them out:{}", o.source,
-                        unread.size(), model.family(), names);
+    throw invalid_input("{}: {} tensors that {} does not have. Use --allow-unknown to leave them out:{}", o.files.model,
+                        unread.size(), source.model->family(), names);
   note(fmt::format("left out {} unknown tensors:{}", unread.size(), names));
 }
 
@@ -118,7 +99,10 @@ class Conversion {
   size_t bytes_of(const std::string& name) const { return checkpoint_.weights.find(name)->second->data.n_bytes(); }
   Tensor take(const std::string& name) { return checkpoint_.weights.extract(name).mapped()->data; }
   Tensor quantized(QuantRow& row) {
-    return quantize_one(take(row.name), row, importance_ ? &*importance_ : nullptr, &pool_);
+    Tensor original = take(row.name);
+    Tensor stored = quantize_one(original, row, importance_ ? &*importance_ : nullptr, &pool_);
+    if (stored.bytes() != original.bytes()) release_pages({original.bytes(), original.n_bytes()});
+    return stored;
   }
 
   Checkpoint checkpoint_;
@@ -153,7 +137,7 @@ void print_rows(const std::vector<QuantRow>& rows) {
 
 void check_target(const Options& o) {
   std::error_code none;
-  if (fs::exists(o.target, none) && fs::equivalent(o.source, o.target, none))
+  if (fs::exists(o.target, none) && fs::equivalent(o.files.model, o.target, none))
     throw usage_error("{}: source and target are the same; choose another name for the result", o.target);
 }
 
@@ -165,13 +149,12 @@ void check_options(const Options& o) {
 
 void run(const Options& o) {
   check_options(o);
-  Checkpoint checkpoint = load_checkpoint(o.source);
   check_target(o);
-  check_all_read(o, *checkpoint.model);
-  Conversion conversion(o, std::move(checkpoint));
+  check_all_read(o, open_model(o.files));
+  Conversion conversion(o, load_checkpoint(o.files));
   o.target.ends_with(".gguf") ? conversion.write_gguf(o.target) : conversion.write_folder(o.target);
   if (o.json)
-    return print_json({{"source", o.source},
+    return print_json({{"source", o.files.model},
                        {"out", o.target},
                        {"family", conversion.model().family()},
                        {"bytes_before", conversion.bytes_before()},
@@ -193,7 +176,7 @@ std::string type_help() {
 
 void define_convert(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("SRC", o->source, "a Hugging Face folder or a GGUF file of galago")->required();
+  add_model_options(app, o->files);
   app.add_option("DST", o->target, "a .gguf file, or a folder for a Hugging Face checkpoint in float32")->required();
   app.add_option("--type", o->type, type_help());
   app.add_option("--vision-type", o->vision_type, "another format for vision tower and projector");

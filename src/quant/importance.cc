@@ -21,7 +21,8 @@ class LegacyReader {
 
   std::string_view take(size_t n) {
     if (n > left_.size())
-      throw invalid_input("{}: an importance matrix that ends {} bytes too early", subject_, n - left_.size());
+      throw invalid_input("{}: not an importance matrix, or one that ends {} bytes too early", subject_,
+                          n - left_.size());
     std::string_view taken = left_.substr(0, n);
     left_.remove_prefix(n);
     return taken;

@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <filesystem>
+#include <vector>
 
 #include "base/error.h"
 
@@ -157,6 +159,18 @@ TEST_F(Files, AFullDiskIsReported) {
   EXPECT_EQ(kind, ErrorKind::Io);
   EXPECT_NE(message.find("No space left"), std::string::npos) << message;
   EXPECT_TRUE(names().empty());
+}
+
+TEST_F(Files, ReleasedPagesCanBeReadAgain) {
+  std::string text(100000, 'x');
+  write_file(path("released"), text);
+  std::shared_ptr<const MappedFile> file = MappedFile::open(path("released"));
+  std::vector<std::byte> heap(100000, std::byte{7});
+  release_pages(file->bytes());
+  release_pages(heap);
+  release_pages({});
+  EXPECT_EQ(std::memcmp(file->bytes().data(), text.data(), text.size()), 0);
+  EXPECT_EQ(heap, std::vector<std::byte>(100000, std::byte{7}));
 }
 
 }  // namespace
