@@ -109,7 +109,9 @@ void run(const Options& o) {
 void define_tokenize(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("FILE", o->file,
-                 "a GGUF file, a Hugging Face folder, tokenizer.json, or vocab.json with merges.txt beside it")
+                 "a GGUF file, a Hugging Face folder, tokenizer.json, tokenizer.model (SentencePiece), vocab.txt "
+                 "(WordPiece), or "
+                 "vocab.json with merges.txt beside it")
       ->required();
   app.add_flag("--parse-special", o->encode.parse_special, "find control tokens such as <eos> in the text");
   app.add_flag("--add-special", o->encode.add_special, "add begin and end tokens where the vocabulary asks for them");

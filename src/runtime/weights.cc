@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "formats/safetensors.h"
 #include "runtime/checkpoint.h"
+#include "text/load_tokenizer.h"
 
 namespace galago {
 namespace {
@@ -169,7 +170,7 @@ void save_checkpoint(const std::string& folder, const Model& model, const Weight
                      const Tokenizer* tokenizer) {
   write_safetensors(folder + "/model.safetensors", reference_tensors(model, weights), {{"format", "pt"}});
   write_file(folder + "/config.json", model.config().dump(2) + "\n");
-  if (tokenizer) write_file(folder + "/tokenizer.json", tokenizer->to_tokenizer_json());
+  if (tokenizer) save_tokenizer(*tokenizer, folder);
 }
 
 }  // namespace galago

@@ -1,6 +1,8 @@
 // SentencePiece BPE: user-defined pieces are cut out, then the neighbours whose concatenation is the piece of highest
 // score become one, leftmost first, until none is left. Source: google/sentencepiece, bpe_model.cc. The unigram model
 // is in unigram.cc.
+#include <algorithm>
+#include <cmath>
 #include <queue>
 #include <unordered_map>
 
@@ -131,6 +133,8 @@ EnginePointer make_engine(const SentencePieceRule& rule, const EngineParts& part
   if (!v.scores.empty() && v.scores.size() != v.tokens.size())
     throw invalid_input("{}: {} scores for {} tokens, expected as many", parts.subject, v.scores.size(),
                         v.tokens.size());
+  if (!std::ranges::all_of(v.scores, [](float score) { return std::isfinite(score); }))
+    throw invalid_input("{}: a score is not a finite number", parts.subject);
   if (rule.unigram) return make_unigram_engine(rule, parts);
   return std::make_shared<SentencePieceBpe>(rule, parts);
 }
