@@ -65,7 +65,7 @@ Value expert_linear(Graph& g, Value x, Value w, Value expert);
 // past: i32 [1]; the keys are a cache of which rows 0 .. past+T-1 are valid. Without it all S rows are, and past = S - T.
 // causal: query t sees keys 0 .. past+t. window > 0: and of these only the last `window`. A query that sees no key gives 0.
 // mask: f32 [T, S] or [B, T, S], added to the scores (use -inf to forbid).
-// k and v may be F32 or F16 states.
+// k and v may be F32, F16 or Q8_0 states; D and Dv of a Q8_0 state are multiples of 32.
 struct AttentionOptions {
   float scale = 1;
   bool causal = false;
@@ -81,7 +81,7 @@ Value softmax(Graph& g, Value x, int axis = -1);
 // float(position) * float(inv_freq), inv_freq rounded to float32 first.
 Value rope(Graph& g, Value x, Value positions, const RopeAttrs& attrs, Value factors = {});
 // Writes rows [B, T, ...] into the cache state [B, S, ...] at row past (i32 [1]) of axis 1, converting to the state's
-// format (F32 or F16); the result is the state after the write. Throws at run time if past + T > S or past < 0.
+// format (F32, F16 or Q8_0); the result is the state after the write. Throws at run time if past + T > S or past < 0.
 Value kv_append(Graph& g, Value state, Value rows, Value past);
 
 // ---- by index ------------------------------------------------------------------------------------------------------

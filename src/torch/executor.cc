@@ -87,14 +87,17 @@ class TorchProgram final : public Program {
 
   at::Tensor leaf(const Node& node) {
     if (node.op == Op::Weight) return weights_->get(node.weight);
-    return borrow(node.op == Op::Input ? inputs_.find(node.name)->second : node.state->data).to(weights_->device());
+    if (node.op == Op::Input) return borrow(inputs_.find(node.name)->second).to(weights_->device());
+    const Tensor& state = node.state->data;  // a block format is read as an f32 copy
+    return borrow(info(state.dtype()).quantized() ? to_f32(state) : state).to(weights_->device());
   }
 
-  // On another device a state was a copy: what kv_append wrote goes back to the session's memory.
+  // On another device a state was a copy: what kv_append wrote goes back to the session's memory. Block formats it
+  // writes there itself.
   void return_states(const Run& run) {
     for (uint32_t id = 0; id < kept_.size(); ++id) {
       const Node& node = graph_->nodes()[id];
-      if (node.op == Op::State) copy_to_host(run.values[id], node.state->data);
+      if (node.op == Op::State && !info(node.dtype).quantized()) copy_to_host(run.values[id], node.state->data);
     }
   }
 

@@ -29,27 +29,50 @@ GALAGO_INLINE void halves_to_floats(const uint16_t* x, float* y, int64_t n) {
   store_part(y + i, load_f16(tail), static_cast<int>(n - i));
 }
 
-// `count` vectors of n values as f32: in place, or F16 ones widened into `room`, where the stride becomes n.
-const float* tile_floats(const void* x, bool half, int64_t begin, int64_t count, int64_t n, int64_t& stride,
+constexpr int64_t kQ8Values = 32, kQ8Bytes = 34;  // a block of Q8_0: f16 d; i8 q[32]; value = d q
+
+// kLanes blocks or fewer: their scales are widened in one go.
+GALAGO_INLINE void blocks_to_floats(const uint8_t* blocks, int64_t n, float* y) {
+  uint16_t halves[kLanes] = {};
+  float scales[kLanes];
+  for (int64_t b = 0; b < n; ++b) __builtin_memcpy(&halves[b], blocks + b * kQ8Bytes, 2);
+  store(scales, load_f16(halves));
+  for (int64_t b = 0; b < n; ++b) {
+    const auto* q = reinterpret_cast<const int8_t*>(blocks + b * kQ8Bytes + 2);
+    for (int64_t i = 0; i < kQ8Values; ++i) y[b * kQ8Values + i] = scales[b] * static_cast<float>(q[i]);
+  }
+}
+
+GALAGO_INLINE void q8_to_floats(const uint8_t* x, float* y, int64_t n) {
+  const int64_t n_blocks = n / kQ8Values;
+  for (int64_t b = 0; b < n_blocks; b += kLanes)
+    blocks_to_floats(x + b * kQ8Bytes, n_blocks - b < kLanes ? n_blocks - b : kLanes, y + b * kQ8Values);
+}
+
+// `count` vectors of n values as f32: in place, or narrower ones widened into `room`, where the stride becomes n.
+const float* tile_floats(const void* x, CacheFormat format, int64_t begin, int64_t count, int64_t n, int64_t& stride,
                          float* room) {
-  if (!half) return static_cast<const float*>(x) + begin * stride;
-  for (int64_t i = 0; i < count; ++i)
-    halves_to_floats(static_cast<const uint16_t*>(x) + (begin + i) * stride, room + i * n, n);
+  if (format == CacheFormat::F32) return static_cast<const float*>(x) + begin * stride;
+  for (int64_t i = begin; i < begin + count; ++i, room += n)
+    if (format == CacheFormat::F16)
+      halves_to_floats(static_cast<const uint16_t*>(x) + i * stride, room, n);
+    else
+      q8_to_floats(static_cast<const uint8_t*>(x) + i * (stride / kQ8Values * kQ8Bytes), room, n);
   stride = n;
-  return room;
+  return room - count * n;
 }
 
 KeyTile key_tile(const AttentionCall& c, int64_t begin, int64_t n, float* k, float* v) {
   KeyTile tile{begin, n, nullptr, nullptr, c.k_stride, c.v_stride};
-  tile.k = tile_floats(c.k, c.half_k, begin, n, c.d, tile.k_stride, k);
-  tile.v = tile_floats(c.v, c.half_v, begin, n, c.dv, tile.v_stride, v);
+  tile.k = tile_floats(c.k, c.k_format, begin, n, c.d, tile.k_stride, k);
+  tile.v = tile_floats(c.v, c.v_format, begin, n, c.dv, tile.v_stride, v);
   return tile;
 }
 
 // Values are read several times a tile: rows side by side do not fight for the same sets of the first-level cache, as
 // rows a multiple of 4096 bytes apart do.
 void gather_values(const AttentionCall& c, KeyTile& tile, float* room) {
-  if (c.half_v) return;
+  if (c.v_format != CacheFormat::F32) return;  // they are side by side already
   for (int64_t i = 0; i < tile.n; ++i) {
     const float* from = tile.v + i * tile.v_stride;
     float* to = room + i * c.dv;
@@ -77,7 +100,7 @@ struct RowPanels {
   float* scores;                       // [keys of a tile][padded]
   float* sums;                         // [dv][padded]
   float *most, *total, *first, *last;  // [padded]
-  float *k, *v;                        // a tile of F16 keys and values as f32
+  float *k, *v;                        // a tile of narrow keys and values as f32
 };
 
 RowPanels row_panels(const AttentionCall& c) {

@@ -76,13 +76,15 @@ struct Int8GemmCall {
   const float* bias;
 };
 
+enum class CacheFormat { F32, F16, Q8_0 };
+
 // Attention of `queries` x `heads` rows that share one key/value head; see attention-inl.h.
 struct AttentionCall {
   const float* q;  // row (query i, head h) begins at i * q_stride + h * d
   int64_t q_stride;
-  const void *k, *v;  // key s begins at s * k_stride
-  int64_t k_stride, v_stride;
-  bool half_k, half_v;  // F16, else F32
+  const void *k, *v;           // key s begins s * k_stride values behind k
+  int64_t k_stride, v_stride;  // Q8_0: whole blocks, and so are d and dv
+  CacheFormat k_format, v_format;
   int64_t queries, heads, d, dv;
   // Query i sees keys first + i first_slope .. last + i last_slope, and none below 0.
   int64_t first, last, first_slope, last_slope;

@@ -53,14 +53,31 @@ const float* mask_of(const OpCall& call, const Sizes& s, int64_t batch) {
   return f32(mask) + (mask.shape().rank() == 3 ? batch * s.queries * s.keys : 0);
 }
 
-float number(const Tensor& t, int64_t i) {
-  if (t.dtype() == DType::F32) return f32(t)[i];
-  return f16_to_f32(reinterpret_cast<const uint16_t*>(t.bytes())[i]);
+CacheFormat format_of(const Tensor& t) {
+  switch (t.dtype()) {
+    case DType::F32:
+      return CacheFormat::F32;
+    case DType::F16:
+      return CacheFormat::F16;
+    case DType::Q8_0:
+      return CacheFormat::Q8_0;
+    default:
+      throw unsupported("attention: keys or values are {}, expected f32, f16 or q8_0", info(t.dtype()).name);
+  }
+}
+
+float number(const Tensor& t, CacheFormat format, int64_t i) {
+  if (format == CacheFormat::F32) return f32(t)[i];
+  if (format == CacheFormat::F16) return f16_to_f32(reinterpret_cast<const uint16_t*>(t.bytes())[i]);
+  Unpacked block;
+  info(t.dtype()).unpack(t.bytes(), i / 32, block);
+  return block.scale[i % 32 / 16] * static_cast<float>(block.code[i % 32]);
 }
 
 // One query of one head; scores [keys].
 void attend(const OpCall& call, const Sizes& s, int64_t b, int64_t t, int64_t h, const Visible& seen, float* scores) {
   const float scale = call.node.attr<AttentionAttrs>().scale;
+  const CacheFormat k_format = format_of(call.in[1]), v_format = format_of(call.in[2]);
   const float* q = f32(call.in[0]) + ((b * s.queries + t) * s.heads + h) * s.d;
   const float* mask = mask_of(call, s, b);
   const int64_t first = first_of(call, seen, t), end = seen.last + seen.slope * t + 1;
@@ -68,7 +85,8 @@ void attend(const OpCall& call, const Sizes& s, int64_t b, int64_t t, int64_t h,
   float most = -std::numeric_limits<float>::infinity();
   for (int64_t key = first; key < end; ++key) {
     double sum = 0;
-    for (int64_t i = 0; i < s.d; ++i) sum += static_cast<double>(q[i]) * number(call.in[1], head(key) * s.d + i);
+    for (int64_t i = 0; i < s.d; ++i)
+      sum += static_cast<double>(q[i]) * number(call.in[1], k_format, head(key) * s.d + i);
     scores[key] = static_cast<float>(scale * sum) + (mask ? mask[t * s.keys + key] : 0);
     most = std::max(most, scores[key]);
   }
@@ -81,7 +99,7 @@ void attend(const OpCall& call, const Sizes& s, int64_t b, int64_t t, int64_t h,
   for (int64_t j = 0; j < s.dv; ++j) {
     double sum = 0;
     for (int64_t key = first; key < end; ++key)
-      sum += static_cast<double>(scores[key]) * number(call.in[2], head(key) * s.dv + j);
+      sum += static_cast<double>(scores[key]) * number(call.in[2], v_format, head(key) * s.dv + j);
     y[j] = total == 0 ? 0 : static_cast<float>(sum / total);  // no key seen: 0
   }
 }
@@ -129,8 +147,8 @@ void attend_block(const OpCall& call, const Sizes& s, const Visible& seen, int64
                        .v = head_bytes(call.in[2], s.keys, s.groups, b, g),
                        .k_stride = s.groups * s.d,
                        .v_stride = s.groups * s.dv,
-                       .half_k = call.in[1].dtype() == DType::F16,
-                       .half_v = call.in[2].dtype() == DType::F16,
+                       .k_format = format_of(call.in[1]),
+                       .v_format = format_of(call.in[2]),
                        .queries = std::min(queries_at_once(s), s.queries - t),
                        .heads = s.per_group,
                        .d = s.d,

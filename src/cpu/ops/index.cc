@@ -92,13 +92,19 @@ void for_new_rows(const OpCall& c, Body body) {
 
 void require_cache_format(const OpCall& c) {
   DType type = c.in[0].dtype();
-  if (type != DType::F32 && type != DType::F16)
-    throw unsupported("kv_append: the cache is {}, expected f32 or f16", info(type).name);
+  if (type != DType::F32 && type != DType::F16 && type != DType::Q8_0)
+    throw unsupported("kv_append: the cache is {}, expected f32, f16 or q8_0", info(type).name);
+}
+
+// Heads are whole blocks, so a block depends on one token only, however long the pieces of the prompt are.
+void append_q8(const Tensor& state, int64_t at, const float* x, int64_t n) {
+  info(DType::Q8_0).encode(x, state.bytes() + row_bytes(DType::Q8_0, at), n, nullptr);
 }
 
 void kv_append_scalar(const OpCall& c) {
   require_cache_format(c);
   for_new_rows(c, [&](int64_t at, const float* x, int64_t n) {
+    if (c.in[0].dtype() == DType::Q8_0) return append_q8(c.in[0], at, x, n);
     for (int64_t i = 0; i < n; ++i) {
       if (c.in[0].dtype() == DType::F32)
         f32(c.in[0])[at + i] = x[i];
@@ -111,7 +117,9 @@ void kv_append_scalar(const OpCall& c) {
 void kv_append_fast(const OpCall& c) {
   require_cache_format(c);
   for_new_rows(c, [&](int64_t at, const float* x, int64_t n) {
-    if (c.in[0].dtype() == DType::F32)
+    if (c.in[0].dtype() == DType::Q8_0)
+      append_q8(c.in[0], at, x, n);
+    else if (c.in[0].dtype() == DType::F32)
       std::memcpy(f32(c.in[0]) + at, x, n * sizeof(float));
     else
       kernels().f32_to_f16(x, reinterpret_cast<uint16_t*>(c.in[0].bytes()) + at, n);

@@ -182,11 +182,29 @@ at::Tensor run_Rope(const Call& call) {
   return RopeFunction::apply(x, angles.cosines, angles.sines, a.layout == RopeLayout::Pairs);
 }
 
+// Encodes rows [B, T, ...] into the session's memory and gives back what they are after that.
+static at::Tensor through_blocks(const at::Tensor& rows, const Tensor& state, int64_t past) {
+  at::Tensor host = rows.detach().to(at::kCPU, at::kFloat).contiguous().clone();
+  const DTypeInfo& format = info(state.dtype());
+  const int64_t batch = host.size(0), n = host.numel() / batch;
+  const int64_t width = n / host.size(1), all = state.elements() / batch;  // values of a token, of a batch's cache
+  for (int64_t b = 0; b < batch; ++b) {
+    float* values = host.data_ptr<float>() + b * n;
+    std::byte* to = state.bytes() + row_bytes(state.dtype(), b * all + past * width);
+    format.encode(values, to, n, nullptr);
+    format.decode(to, values, n);
+  }
+  return host.to(rows.device());
+}
+
 at::Tensor run_KvAppend(const Call& call) {
-  at::Tensor state = call.run.values[call.node.inputs[0].id];  // as stored: F32 or F16, the session's own memory
+  const Node& leaf = call.run.graph.node(call.node.inputs[0]);
+  at::Tensor state = call.run.values[call.node.inputs[0].id];  // as stored: the session's own memory; or a copy of Q8_0
   at::Tensor rows = call.in(1);
   int64_t past = read_past(call, 2, rows.size(1), state.size(1));
-  if (rows.numel() > 0) state.narrow(1, past, rows.size(1)).copy_(rows);
+  if (rows.numel() == 0) return state;
+  if (info(leaf.dtype).quantized()) rows = through_blocks(rows, leaf.state->data, past);
+  state.narrow(1, past, rows.size(1)).copy_(rows);
   return state;
 }
 
