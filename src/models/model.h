@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -86,6 +87,14 @@ struct UserTurn {
   std::string_view system = {};  // empty: the family's own
 };
 
+// Rows of a picture that are scored before the prompt is run, so that the least important ones are left out
+// (Mini-Monkey's SCM).
+struct TokenPruning {
+  int n_candidates = 0;  // the first rows of the picture; 0: none is left out
+  int n_kept = 0;        // of them
+  bool drop_next = false;  // and the row behind them goes too
+};
+
 struct SamplingDefaults {
   float temperature = 0;
   int top_k = 0;
@@ -118,8 +127,20 @@ class Model {
   // One turn of the user as input of the network, up to where the answer begins; from the second turn on with what
   // closes the answer before it.
   virtual std::vector<PromptPiece> prompt(const Tokenizer& tokenizer, const UserTurn& turn) const = 0;
+  virtual TokenPruning pruning(const SlicePlan&) const { return {}; }
+  // Scores [n] of places first .. first + n - 1 of a whole prompt x [1, T, d]; only for models that prune.
+  virtual Value importance(const Scope& s, Value x, const PositionInfo& at, int64_t first, int64_t n) const;
   virtual SamplingDefaults sampling() const { return {}; }
   virtual std::vector<std::string> stop_strings() const { return {}; }  // end an answer, like an end token
+};
+
+struct NamedTensor;
+
+// What a folder of several files holds that are not one set of weights under a config.json.
+struct FolderParts {
+  Json config;
+  std::shared_ptr<const WeightSource> weights;  // in the reference's names
+  std::string tokenizer;                        // folder where its files may be
 };
 
 // A row of models.def.
@@ -132,6 +153,10 @@ struct Family {
   std::vector<std::string_view> (*presets)();
   // The config behind llama.cpp's files: a text model and, or null, its vision partner. Null Json: not this family.
   Json (*from_gguf)(const GgufFile& text, const GgufFile* vision) = nullptr;
+  // For a family that is published as several files of different origin: reads such a folder (nothing: it is none), and
+  // writes reference_tensors() as one.
+  std::optional<FolderParts> (*open)(const std::string& folder) = nullptr;
+  void (*save)(const std::string& folder, const Model& model, const std::vector<NamedTensor>& tensors) = nullptr;
 };
 
 // For weights(): throws Unsupported unless the dialect is the reference's own.
