@@ -2,6 +2,7 @@
 // its graph. It holds no weights and never runs. Families are the rows of models.def; each is one file in this folder.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -123,7 +124,13 @@ class Model {
   virtual std::vector<std::string> stop_strings() const { return {}; }  // end an answer, like an end token
 };
 
-struct NamedTensor;
+// A tensor that is made when it is written, so that no more than one has to be in memory.
+struct TensorToWrite {
+  std::string name;  // in the reference
+  DType dtype;
+  Shape shape;
+  std::function<Tensor()> make;  // called once; must return this dtype and shape
+};
 
 // What a folder of several files holds that are not one set of weights under a config.json.
 struct FolderParts {
@@ -143,9 +150,9 @@ struct Family {
   // The config behind llama.cpp's files: a text model and, or null, its vision partner. Null Json: not this family.
   Json (*from_gguf)(const GgufFile& text, const GgufFile* vision) = nullptr;
   // For a family that is published as several files of different origin: reads such a folder (nothing: it is none), and
-  // writes reference_tensors() as one.
+  // writes one from the tensors of the reference.
   std::optional<FolderParts> (*open)(const std::string& folder) = nullptr;
-  void (*save)(const std::string& folder, const Model& model, const std::vector<NamedTensor>& tensors) = nullptr;
+  void (*save)(const std::string& folder, const Model& model, std::vector<TensorToWrite> tensors) = nullptr;
 };
 
 // For weights(): throws Unsupported unless the dialect is the reference's own.
