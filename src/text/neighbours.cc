@@ -63,7 +63,9 @@ void apply_decoder(TokenizerParts& parts, const Json& config, const std::string&
     t.id = checked_token_id(Json::parse(key, nullptr, false), n_tokens, subject + ": added_tokens_decoder");
     t.content = token_text(*it, key.c_str());
     if (t.content.empty()) continue;
-    auto flag = [&](const char* name) { return token.is_object() ? json_flag(token, name) : std::nullopt; };
+    auto flag = [&fields = token](const char* name) {
+      return fields.is_object() ? json_flag(fields, name) : std::nullopt;
+    };
     t.special = flag("special").value_or(looks_like_control(t.content));
     t.lstrip = flag("lstrip").value_or(false), t.rstrip = flag("rstrip").value_or(false);
     t.single_word = flag("single_word").value_or(false);
