@@ -67,19 +67,6 @@ std::vector<int32_t> greedy_by_recomputation(Executor& executor, const GoldenMod
   return out;
 }
 
-std::vector<LayerCache> make_caches(const Model& model, int n_context) {
-  CacheSpec spec = model.cache();
-  std::vector<LayerCache> caches;
-  for (int i = 0; i < spec.n_layers; ++i) {
-    auto state = [&] {
-      return std::make_shared<State>(
-          State{"cache", Tensor::make(DType::F32, {1, n_context, spec.n_kv_heads, spec.d_head})});
-    };
-    caches.push_back({state(), state()});
-  }
-  return caches;
-}
-
 // Picture and prompt in one chunk through the cache, then token by token. Returns the logits of every step.
 std::vector<std::vector<float>> cached_logits(Executor& executor, const GoldenModel& m, const std::vector<int32_t>& ids,
                                               int n) {
@@ -88,7 +75,7 @@ std::vector<std::vector<float>> cached_logits(Executor& executor, const GoldenMo
   auto encoder = executor.compile(encode_graph(*m.model, m.weights, {1, 3, 32, 32}));
   fill(encoder->input("pixels"), hashed_tensor("image", {1, 3, side, side}, true));
   encoder->run();
-  std::vector<LayerCache> caches = make_caches(*m.model, n_prompt + n);
+  std::vector<LayerCache> caches = empty_caches(*m.model, n_prompt + n);
   std::vector<std::vector<float>> steps;
   auto step = [&](Program& program, int past, int count) {
     program.input("past").i32()[0] = past;
@@ -282,7 +269,7 @@ std::vector<float> all_logits(Executor& executor, const GoldenModel& m, const Te
 TEST(HfNanoVlm, GoldenValuesOnEveryExecutor) {
   GoldenModel m = golden_model(hf_tiny());
   for (auto& [name, executor] : all_executors()) {
-    std::vector<LayerCache> caches = make_caches(*m.model, 16);
+    std::vector<LayerCache> caches = empty_caches(*m.model, 16);
     auto prompt = run_hf_prompt(*executor, m, caches);
     std::vector<float> logits = all_logits(*executor, m, prompt->output("text.out"));
     expect_summary(logits,
