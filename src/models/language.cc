@@ -99,28 +99,34 @@ void read_minicpm(const ConfigReader& r, Language& l) {
 }
 
 void read_qwen2(const ConfigReader&, Language& l) { l.qkv_bias = true; }
-void read_qwen3(const ConfigReader&, Language& l) { l.decoder.head_norm = HeadNorm::Rms; }
+void read_qwen3(const ConfigReader&, Language& l) {
+  l.decoder.head_norm = HeadNorm::Rms;
+  l.decoder.head_norm_eps = l.decoder.eps;
+}
 void read_nothing(const ConfigReader&, Language&) {}
 
-void read_layer_norm_model(const ConfigReader& r, Language& l, const char* rotary_field) {
+void read_layer_norm_model(const ConfigReader& r, Language& l, float rotary) {
   DecoderConfig& c = l.decoder;
   c.norm = NormKind::Layer;
   c.eps = r.number("layer_norm_eps", 0, 1, 1e-5);
   c.mlp.gated = false;
   l.qkv_bias = l.proj_bias = l.mlp_bias = true;
-  c.n_rotary = static_cast<int>(std::lround(r.number(rotary_field, 0, 1, 1) * static_cast<float>(c.d_head())));
+  c.n_rotary = static_cast<int>(std::lround(rotary * static_cast<float>(c.d_head())));
 }
 
 void read_phi(const ConfigReader& r, Language& l) {
-  read_layer_norm_model(r, l, "partial_rotary_factor");
+  read_layer_norm_model(r, l, r.number("partial_rotary_factor", 0, 1, 0.5));
   l.decoder.parallel = l.decoder.shared_norm = l.head_bias = true;
   l.decoder.mlp.activation = UnaryKind::GeluTanh;
+  if (!r.boolean("qk_layernorm", false)) return;
+  l.decoder.head_norm = HeadNorm::Layer;
+  l.decoder.head_norm_eps = l.decoder.eps;
 }
 
 void read_neox(const ConfigReader& r, Language& l) {
-  read_layer_norm_model(r, l, "rotary_pct");
+  read_layer_norm_model(r, l, r.number("rotary_pct", 0, 1, r.number("partial_rotary_factor", 0, 1, 0.25)));
   l.decoder.parallel = r.boolean("use_parallel_residual", true);
-  l.decoder.rope_base = r.number("rotary_emb_base", 1, 1e12, 10000);
+  l.decoder.rope_base = r.number("rotary_emb_base", 1, 1e12, l.decoder.rope_base);
   l.decoder.mlp.activation = UnaryKind::GeluErf;
 }
 
@@ -198,6 +204,17 @@ void read_rope_scaling(const Json& config, Language& l, const std::string& subje
   // dynamic NTK changes nothing up to max_position_embeddings, and longer contexts are refused.
   if (type != "default" && type != "dynamic")
     throw unsupported("{}: rope_scaling of type {}; galago knows linear, dynamic, longrope and llama3", subject, type);
+}
+
+// transformers 5 keeps what belongs to the rotation in one object; before, these were fields of their own.
+Json with_rope_fields(Json config) {
+  auto found = config.find("rope_parameters");
+  if (found == config.end() || !found->is_object()) return config;
+  Json rope = *found;
+  for (const char* field : {"rope_theta", "partial_rotary_factor"})
+    if (rope.contains(field)) config[field] = rope[field];
+  config["rope_scaling"] = rope;
+  return config;
 }
 
 void check_heads(const DecoderConfig& c, const std::string& subject) {
@@ -313,11 +330,12 @@ std::vector<int32_t> interleaved_rows(int n_heads, int d_head) {
 
 bool is_language(const Json& config) { return find_architecture(config) != nullptr; }
 
-Language read_language(const Json& config, const std::string& subject) {
-  const Architecture* a = find_architecture(config);
+Language read_language(const Json& json, const std::string& subject) {
+  const Architecture* a = find_architecture(json);
   if (!a)
     throw unsupported("{}: language model of type {}; `galago models` lists what is known", subject,
-                      config.is_object() ? config.value("model_type", "(none)") : "(none)");
+                      json.is_object() ? json.value("model_type", "(none)") : "(none)");
+  Json config = with_rope_fields(json);
   ConfigReader r(config, subject);
   Language l{.type = std::string(a->type), .names = a->names, .gguf_names = a->gguf_names};
   DecoderConfig& c = l.decoder;
