@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "base/thread_pool.h"
 #include "cli/command.h"
+#include "cli/model_options.h"
 #include "runtime/graphs.h"
 #include "runtime/session.h"
 
@@ -21,7 +22,7 @@ namespace galago::cli {
 namespace {
 
 struct Options {
-  std::string model;
+  ModelFiles files;
   std::vector<int> prompts = {128, 512, 2048}, depths = {0};
   std::vector<std::string> images, executors = {"cpu"};
   int n_generate = 32, repeats = 5, threads = 0;
@@ -98,7 +99,7 @@ class Bench {
  public:
   explicit Bench(const Options& o) : o_(o) {
     Stopwatch clock;
-    checkpoint_ = std::make_shared<Checkpoint>(load_checkpoint(o.model));
+    checkpoint_ = std::make_shared<Checkpoint>(load_checkpoint(o.files));
     load_ms_ = clock.elapsed_ms();
     for (const std::string& name : o.executors)
       contestants_.push_back({name, std::make_unique<Session>(checkpoint_, make_executor(name, o.threads))});
@@ -220,7 +221,7 @@ class Bench {
       if (row.limit > 0) object["limit"] = row.limit;
       rows.push_back(object);
     }
-    print_json({{"model", o_.model},
+    print_json({{"model", o_.files.model},
                 {"repeats", o_.repeats},
                 {"load_ms", load_ms_},
                 {"rows", rows},
@@ -239,7 +240,7 @@ class Bench {
 
 void define_bench(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("MODEL", o->model, "a GGUF file of galago or a Hugging Face folder")->required();
+  add_model_options(app, o->files);
   app.add_option("-p,--prompt", o->prompts, "prompt lengths in tokens")->delimiter(',')->check(CLI::Range(1, 1 << 20));
   app.add_option("-n,--gen", o->n_generate, "tokens to generate")->check(CLI::Range(1, 1 << 20));
   app.add_option("--depth", o->depths, "tokens already in the cache")->delimiter(',')->check(CLI::Range(0, 1 << 20));

@@ -9,6 +9,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/random_model.h"
 #include "data/coco.h"
 #include "data/scene_set.h"
 #include "data/teacher.h"
@@ -147,53 +148,6 @@ void define_nanovlms(CLI::App& app) {
   sub->add_option("--out", o->out, "the data set: a JSONL of {\"image\", \"captions\", \"style\", \"text\"}");
   sub->add_flag("--json", o->json, "the counts as one JSON object");
   sub->callback([o] { run_nanovlms(*o); });
-}
-
-struct RandomModelArguments {
-  std::string family, size = "tiny", out;
-  uint64_t seed = 1;
-  bool json = false;
-};
-
-// The smallest presets have fewer token rows than a byte-level tokenizer needs.
-void make_room_for_bytes(Json& config) {
-  constexpr int kFewestTokens = 320;
-  for (const char* field : {"vocab_size", "lm_vocab_size"})
-    if (config.contains(field) && config[field].get<int>() < kFewestTokens) config[field] = kFewestTokens;
-}
-
-Tokenizer small_tokenizer(int n_vocab) {
-  const std::string corpus[] = {
-      "there is a red apple on the green grass", "there are two dogs and a small cat in the snow",
-      "a big blue ball is next to the yellow car", "what is in the picture? a tree and a house"};
-  return train_bpe(corpus, {.vocab_size = std::min(n_vocab, 2048)});
-}
-
-void run_random_model(const RandomModelArguments& o) {
-  const Family* family = find_family(o.family);
-  if (!family) throw usage_error("there is no model family {}; `galago models` lists them", o.family);
-  Json config = family->preset(o.size);
-  if (config.is_null()) throw usage_error("{} has no size {}; `galago models` lists them", o.family, o.size);
-  make_room_for_bytes(config);
-  auto model = make_model(config, o.family);
-  Tokenizer tokenizer = small_tokenizer(model->n_vocab());
-  std::filesystem::create_directories(o.out);
-  save_checkpoint(o.out, *model, random_weights(*model, o.seed), &tokenizer);
-  int64_t n = count_parameters(*model);
-  if (o.json) return print_json({{"out", o.out}, {"family", o.family}, {"size", o.size}, {"parameters", n}});
-  fmt::print("{}: {} {} with {} random parameters\n", o.out, o.family, o.size, n);
-}
-
-void define_random_model(CLI::App& app) {
-  auto o = std::make_shared<RandomModelArguments>();
-  CLI::App* sub =
-      app.add_subcommand("random-model", "a checkpoint with random weights and a small tokenizer, for tests");
-  sub->add_option("FAMILY", o->family, "a family of `galago models`")->required();
-  sub->add_option("--size", o->size, "a preset of `galago models` (tiny)");
-  sub->add_option("--seed", o->seed, "of the weights (1)");
-  sub->add_option("--out", o->out, "the folder to write")->required();
-  sub->add_flag("--json", o->json, "what was made as one JSON object");
-  sub->callback([o] { run_random_model(*o); });
 }
 
 }  // namespace

@@ -7,9 +7,11 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/model_options.h"
 #include "cpu/plan.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
+#include "models/language.h"
 #include "runtime/checkpoint.h"
 #include "runtime/graphs.h"
 
@@ -21,7 +23,8 @@ namespace fs = std::filesystem;
 constexpr int kDefaultContext = 4096, kDefaultChunk = 512;  // as Session's
 
 struct Options {
-  std::string model, size = "640x480";
+  ModelFiles files;
+  std::string size = "640x480";
   int context = 0;
   bool json = false;
 };
@@ -95,10 +98,10 @@ int context_of(const Options& o, const CacheSpec& cache) {
 }
 
 Json inspect_model(const Options& o) {
-  Checkpoint checkpoint = load_checkpoint(o.model);
+  Checkpoint checkpoint = load_checkpoint(o.files);
   const Model& model = *checkpoint.model;
   Json tensors = weights_json(model, checkpoint.weights);
-  Json result{{"model", o.model},
+  Json result{{"model", o.files.model},
               {"family", model.family()},
               {"title", find_family(model.family())->title},
               {"parameters", count_parameters(model)},
@@ -110,6 +113,11 @@ Json inspect_model(const Options& o) {
               {"tensors", tensors}};
   result["tokenizer"] = checkpoint.tokenizer ? Json(checkpoint.tokenizer->vocab_size()) : Json(nullptr);
   return result;
+}
+
+// One of galago's own, or a text model of llama.cpp whose architecture is known.
+bool is_model(const GgufFile& file) {
+  return file.has_key("galago.config") || (file.has("token_embd.weight") && !language_config_from_gguf(file).is_null());
 }
 
 Json inspect_gguf(const std::string& path) {
@@ -184,10 +192,10 @@ bool has_magic(const std::string& path, std::string_view magic) {
 }
 
 Json inspect(const Options& o) {
-  if (!fs::is_regular_file(o.model)) return inspect_model(o);
-  if (has_magic(o.model, "GGUF"))
-    return GgufFile::open(o.model).has_key("galago.config") ? inspect_model(o) : inspect_gguf(o.model);
-  if (o.model.ends_with(".safetensors") || o.model.ends_with(".index.json")) return inspect_safetensors(o.model);
+  const std::string& path = o.files.model;
+  if (!fs::is_regular_file(path) || !o.files.config.empty()) return inspect_model(o);
+  if (has_magic(path, "GGUF")) return is_model(GgufFile::open(path)) ? inspect_model(o) : inspect_gguf(path);
+  if (path.ends_with(".safetensors") || path.ends_with(".index.json")) return inspect_safetensors(path);
   return inspect_model(o);
 }
 
@@ -202,7 +210,7 @@ void run(const Options& o) {
 
 void define_inspect(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("MODEL,-m,--model", o->model, "a GGUF file, a Hugging Face folder or a safetensors file")->required();
+  add_model_options(app, o->files);
   app.add_option("-c,--context", o->context,
                  "memory for this many tokens (default: what the model allows, at most 4096)")
       ->check(CLI::NonNegativeNumber);

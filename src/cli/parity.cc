@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/model_options.h"
 #include "cpu/executor.h"
 #include "quant/quantize.h"
 #include "runtime/checkpoint.h"
@@ -17,7 +18,8 @@ namespace galago::cli {
 namespace {
 
 struct Options {
-  std::string model, prompt = "there is", image, names = "*";
+  ModelFiles files;
+  std::string prompt = "there is", image, names = "*";
   std::vector<std::string> types = {"q8_0", "q4_k"};
   int threads = 0;
   bool json = false;
@@ -134,11 +136,11 @@ void print(const std::vector<Comparison>& all) {
 
 void run(const Options& o) {
   for (const std::string& type : o.types) find_quant_recipe(type);  // a wrong name should not cost a run
-  Checkpoint checkpoint = load_checkpoint(o.model);
+  Checkpoint checkpoint = load_checkpoint(o.files);
   TraceInput input = make_input(o, checkpoint);
   std::vector<Comparison> all = compare_all(o, checkpoint, input);
   if (!o.json) return print(all);
-  print_json({{"model", o.model},
+  print_json({{"model", o.files.model},
               {"family", checkpoint.model->family()},
               {"tokens", input.ids.size()},
               {"comparisons", to_json(all)}});
@@ -148,7 +150,7 @@ void run(const Options& o) {
 
 void define_parity(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("MODEL,-m,--model", o->model, "a GGUF file of galago or a Hugging Face folder")->required();
+  add_model_options(app, o->files);
   app.add_option("--types", o->types, "number formats and mixes to compare with f32: q8_0,q4_k (default)")
       ->delimiter(',');
   app.add_option("--image", o->image, "a picture; otherwise a colour gradient");

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/model_options.h"
 #include "formats/safetensors.h"
 #include "runtime/checkpoint.h"
 #include "runtime/trace.h"
@@ -11,7 +12,8 @@ namespace galago::cli {
 namespace {
 
 struct Options {
-  std::string model, prompt, executor = "cpu", out, names = "*";
+  ModelFiles files;
+  std::string prompt, executor = "cpu", out, names = "*";
   std::vector<int32_t> ids;
   std::vector<std::string> images;
   int threads = 0;
@@ -22,14 +24,14 @@ TraceInput make_input(const Options& o, const Checkpoint& checkpoint) {
   std::vector<Image> pictures;
   for (const std::string& path : o.images) pictures.push_back(load_image(path));
   if (!o.ids.empty()) return trace_input(*checkpoint.model, o.ids, pictures);
-  if (!checkpoint.tokenizer) throw invalid_input("{}: no tokenizer; use --ids instead of text", o.model);
+  if (!checkpoint.tokenizer) throw invalid_input("{}: no tokenizer; use --ids instead of text", o.files.model);
   return trace_input(*checkpoint.model, *checkpoint.tokenizer, o.prompt, pictures);
 }
 
 void run(const Options& o) {
   if (!o.ids.empty() && !o.prompt.empty()) throw usage_error("--ids and -p are two ways to say the prompt; choose one");
   auto executor = make_executor(o.executor, o.threads);
-  Checkpoint checkpoint = load_checkpoint(o.model);
+  Checkpoint checkpoint = load_checkpoint(o.files);
   TraceInput input = make_input(o, checkpoint);
   Trace trace = run_trace(*checkpoint.model, checkpoint.weights, *executor, input, o.names);
   std::vector<NamedTensor> tensors;
@@ -53,7 +55,7 @@ void run(const Options& o) {
 
 void define_trace(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("MODEL,-m,--model", o->model, "a GGUF file of galago or a Hugging Face folder")->required();
+  add_model_options(app, o->files);
   app.add_option("--ids", o->ids, "the prompt as token ids: 1,2,3 (pictures come before them)")->delimiter(',');
   app.add_option("-p,--prompt", o->prompt, "the prompt as text, in the model's own prompt format");
   app.add_option("--image", o->images, "a picture; may be given more than once")->allow_extra_args(false);

@@ -334,6 +334,13 @@ Family minicpmv_family() {
                 return std::vector<std::string_view>{"tiny",     "tiny-2.0", "tiny-2.5", "tiny-2.6",
                                                      "tiny-4.5", "2.0",      "2.5",      "2.6"};
               },
+          .control_tokens =
+              [] {
+                return std::vector<std::string_view>{"<image>",           "</image>",   "<slice>",
+                                                     "</slice>",          "<image_id>", "</image_id>",
+                                                     "<|im_start|>",      "<|im_end|>", "<|start_header_id|>",
+                                                     "<|end_header_id|>", "<|eot_id|>"};
+              },
           .from_gguf = from_gguf};
 }
 

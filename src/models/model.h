@@ -147,6 +147,8 @@ struct Family {
   std::unique_ptr<Model> (*make)(const Json& config);  // throws InvalidInput naming the field
   Json (*preset)(std::string_view size);               // config of a published or tiny size; null Json if unknown
   std::vector<std::string_view> (*presets)();
+  // Control tokens that the prompts of this family need, for tokenizers made here. Null: none.
+  std::vector<std::string_view> (*control_tokens)() = nullptr;
   // The config behind llama.cpp's files: a text model and, or null, its vision partner. Null Json: not this family.
   Json (*from_gguf)(const GgufFile& text, const GgufFile* vision) = nullptr;
   // For a family that is published as several files of different origin: reads such a folder (nothing: it is none), and

@@ -19,12 +19,34 @@ struct Checkpoint {
   std::shared_ptr<const Tokenizer> tokenizer;  // null where the files have none
 };
 
-// MODEL as on the command line: galago's GGUF file, or a Hugging Face folder (config.json, *.safetensors,
-// tokenizer.json). Weights are views of the mapped files where their layout allows it. Throws NotFound / InvalidInput /
-// Unsupported naming the file, and the tensor with both shapes where one does not fit.
+// MODEL as on the command line.
+struct ModelFiles {
+  std::string model;  // galago's GGUF file, a GGUF text model of llama.cpp, a Hugging Face folder (config.json, weights
+                      // as safetensors or .bin, tokenizer files), or a weight file with `config`
+  std::string mmproj;  // llama.cpp: the vision partner; empty: found beside the text model if there is exactly one
+  std::string config;  // config.json of a bare weight file; a tokenizer beside it is used
+  std::vector<std::string> loras;  // adapters to merge, in this order
+};
+
+// Where the weights of these files come from and how they are named.
+enum class WeightNames { Reference, LlamaCpp, Canonical };  // Canonical: galago's own GGUF
+struct ModelSource {
+  std::shared_ptr<const Model> model;
+  std::shared_ptr<const WeightSource> weights;
+  WeightNames names;
+  std::shared_ptr<const Tokenizer> tokenizer;  // null where the files have none
+};
+
+// Throws NotFound / InvalidInput / Unsupported naming the file.
+ModelSource open_model(const ModelFiles& files);
+
+// The same with all weights read: views of the mapped files where their layout allows it. Throws naming the tensor with
+// both shapes where one does not fit.
+Checkpoint load_checkpoint(const ModelFiles& files);
 Checkpoint load_checkpoint(const std::string& path);
 
-enum class WeightNames { Reference, LlamaCpp, Canonical };  // Canonical: galago's own GGUF
+// Tensors that the model would not read, without buffers that follow from the config.
+std::vector<std::string> unread_tensors(const ModelSource& source);
 
 // Reads every weight of the model. Throws NotFound / InvalidInput naming file and tensor.
 Weights load_weights(const Model& model, const WeightSource& source, WeightNames names);

@@ -1,7 +1,5 @@
 // galago's own single file: GGUF with the canonical weights, config.json as the string galago.config, and the tokenizer
 // under the usual tokenizer.ggml.* keys (docs/formats.md).
-#include "base/error.h"
-#include "formats/gguf.h"
 #include "formats/gguf_writer.h"
 #include "runtime/checkpoint.h"
 #include "runtime/gguf_tokenizer.h"
@@ -42,22 +40,6 @@ void write_gguf(const std::string& path, const Model& model, const Weights& weig
   for (const auto& [name, weight] : weights)
     pending[name] = {weight->data.dtype(), weight->data.shape(), [weight] { return weight->data; }};
   write_gguf(path, model, pending, gguf_file_type(most_bytes(weights)), tokenizer);
-}
-
-Checkpoint load_gguf_checkpoint(const std::string& path) {
-  GgufFile file = GgufFile::open(path);
-  if (!file.has_key("galago.config"))
-    throw unsupported("{}: architecture {}; only GGUF files written by `galago convert` can be run yet", path,
-                      file.get_string("general.architecture", "none"));
-  uint32_t version = file.get_u32("galago.layout_version", 1);
-  if (version != kLayoutVersion)
-    throw unsupported("{}: galago layout version {}, this program reads {}", path, version, kLayoutVersion);
-  Checkpoint checkpoint{.path = path};
-  Json config = parse_json(file.get_string("galago.config"), path + ": galago.config");
-  checkpoint.model = make_model(config, path);
-  checkpoint.weights = load_weights(*checkpoint.model, file, WeightNames::Canonical);
-  if (file.has_key("tokenizer.ggml.tokens")) checkpoint.tokenizer = std::make_shared<Tokenizer>(read_tokenizer(file));
-  return checkpoint;
 }
 
 }  // namespace galago
