@@ -1,5 +1,6 @@
 #include "models/model.h"
 
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -48,8 +49,11 @@ void require_reference_names(Dialect dialect, std::string_view family) {
 
 int64_t count_parameters(const Model& model) {
   int64_t n = 0;
-  for (const WeightSpec& spec : model.weights())
-    if (!spec.optional) n += spec.shape.elements();
+  std::set<std::vector<std::string>> whole;  // tensors that were counted: several weights may read one
+  for (const WeightSpec& spec : model.weights()) {
+    bool is_known = spec.stored.rows.empty() && !whole.insert(spec.stored.parts).second;
+    if (!spec.optional && !is_known) n += spec.shape.elements();
+  }
   return n;
 }
 
