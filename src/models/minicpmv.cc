@@ -81,13 +81,13 @@ Config read(const Json& json) {
   Config c{.version = read_version(json)};
   c.text = read_text(json, c.version);
   c.vision = read_vision(json, c.version);
-  int width = c.text.decoder.d_model;
+  int width = c.text.decoder.d_model, head = r.integer("resampler_head_dim", 4, 4096, 128);
   c.resampler = {.n_queries = r.integer("query_num", 1, 4096, c.version == Version::V25 ? 96 : 64),
                  .d_model = width,
                  .d_vision = c.vision.d_model,
-                 .n_heads = width / r.integer("resampler_head_dim", 4, 4096, 128)};
-  if (c.resampler.n_heads < 1 || width % c.resampler.n_heads != 0 || width % 4 != 0)
-    throw invalid_input("{}: hidden_size {} does not split into resampler heads of 128", kSubject, width);
+                 .n_heads = width / head};
+  if (width % head != 0 || width % 4 != 0)
+    throw invalid_input("{}: hidden_size {} does not split into resampler heads of {}", kSubject, width, head);
   static const Json kNone = Json::object();
   ConfigReader slices(json.contains("slice_config") ? json["slice_config"] : kNone, "slice_config of minicpmv");
   c.max_slices = slices.integer("max_slice_nums", 1, 64, r.integer("max_slice_nums", 1, 64, 9));

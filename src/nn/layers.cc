@@ -75,7 +75,7 @@ Value mlp(const Scope& s, Value x, const MlpOptions& options) {
   return linear(s / "down", glu(g, gate, up, options.activation));
 }
 
-Value pixel_shuffle(Graph& g, Value tokens, int factor) {
+Value pixel_shuffle(Graph& g, Value tokens, int factor, bool by_columns) {
   Shape shape = g.shape(tokens);
   int64_t n = shape[0], c = shape[2], f = factor;
   int64_t side = std::lround(std::sqrt(static_cast<double>(shape[1])));
@@ -83,7 +83,7 @@ Value pixel_shuffle(Graph& g, Value tokens, int factor) {
     throw invalid_input("pixel shuffle by {} of {} tokens: not a square grid whose side it divides", factor, shape[1]);
   int64_t out = side / f;
   Value x = reshape(g, tokens, {n, out, f, out, f * c});  // (i, a, j, (b, channel))
-  x = permute(g, x, {0, 1, 3, 2, 4});                     // (i, j, a, (b, channel))
+  x = permute(g, x, by_columns ? std::vector<int>{0, 3, 1, 2, 4} : std::vector<int>{0, 1, 3, 2, 4});  // (i, j, a, ...)
   return reshape(g, x, {n, out * out, f * f * c});
 }
 

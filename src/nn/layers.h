@@ -29,7 +29,7 @@ Value mlp(const Scope& s, Value x, const MlpOptions& options);
 
 // Joins f x f neighbouring tokens of a g x g grid into one: [N, g*g, c] -> [N, (g/f)^2, f*f*c]; the channels of the
 // joined token are those of (row offset, column offset) in row-major order (huggingface/nanoVLM, modality projector;
-// InternVL's pixel shuffle "v2"; InternLM-XComposer2-4KHD).
-Value pixel_shuffle(Graph& g, Value tokens, int factor);
+// InternVL's pixel shuffle "v2"; InternLM-XComposer2-4KHD). by_columns: the joined tokens column by column instead of row by row (VILA).
+Value pixel_shuffle(Graph& g, Value tokens, int factor, bool by_columns = false);
 
 }  // namespace galago
