@@ -47,6 +47,10 @@ void require_reference_names(Dialect dialect, std::string_view family) {
   if (dialect != Dialect::HuggingFace) throw unsupported("{} has no llama.cpp files; use the reference's", family);
 }
 
+Value Model::importance(const Scope&, Value, const PositionInfo&, int64_t, int64_t) const {
+  throw unsupported("{}: leaves no rows of pictures out and has no scores of them", family());
+}
+
 int64_t count_parameters(const Model& model) {
   int64_t n = 0;
   std::set<std::vector<std::string>> whole;  // tensors that were counted: several weights may read one

@@ -88,6 +88,14 @@ struct UserTurn {
   std::string_view system = {};  // empty: the family's own
 };
 
+// Rows of a picture that are scored before the prompt is run, so that the least important ones are left out
+// (Mini-Monkey's SCM).
+struct TokenPruning {
+  int n_candidates = 0;    // the first rows of the picture; 0: none is left out
+  int n_kept = 0;          // of them
+  bool drop_next = false;  // and the row behind them goes too
+};
+
 struct SamplingDefaults {
   float temperature = 0;
   int top_k = 0;
@@ -120,6 +128,9 @@ class Model {
   // One turn of the user as input of the network, up to where the answer begins; from the second turn on with what
   // closes the answer before it.
   virtual std::vector<PromptPiece> prompt(const Tokenizer& tokenizer, const UserTurn& turn) const = 0;
+  virtual TokenPruning pruning(const SlicePlan&) const { return {}; }
+  // Scores [n] of places first .. first + n - 1 of a whole prompt x [1, T, d]; only for models that prune.
+  virtual Value importance(const Scope& s, Value x, const PositionInfo& at, int64_t first, int64_t n) const;
   virtual SamplingDefaults sampling() const { return {}; }
   virtual std::vector<std::string> stop_strings() const { return {}; }  // end an answer, like an end token
 };

@@ -52,6 +52,8 @@ const VisionNames kInternVitNames{.patch_embed = "embeddings.patch_embedding",
                                   .ls2 = "ls2",
                                   .qkv = "attn.qkv",
                                   .proj = "attn.proj",
+                                  .q_norm = "attn.q_norm",
+                                  .k_norm = "attn.k_norm",
                                   .fc1 = "mlp.fc1",
                                   .fc2 = "mlp.fc2"};
 const VisionNames kGgufVisionNames{.patch_embed = "v.patch_embd",
@@ -68,6 +70,8 @@ const VisionNames kGgufVisionNames{.patch_embed = "v.patch_embd",
                                    .k = "attn_k",
                                    .v = "attn_v",
                                    .proj = "attn_out",
+                                   .q_norm = "attn_q_norm",
+                                   .k_norm = "attn_k_norm",
                                    .fc1 = "ffn_up",
                                    .fc2 = "ffn_down"};
 
@@ -77,16 +81,24 @@ void block_rows(SpecList& rows, const VitConfig& c, const VisionNames& n, const 
   std::string name = fmt::format("vision.blocks.{}", i), block = prefix + fmt::format(fmt::runtime(n.block), i);
   auto part = [&](std::string_view own) { return block + std::string(own); };
   int d = c.d_model;
-  rows.layer_norm(name + ".norm1", d, part(n.norm1));
+  auto norm = [&](const char* own, std::string_view stored) {
+    if (c.norm == NormKind::Layer) return rows.layer_norm(name + own, d, part(stored));
+    rows.gain(name + own + std::string(".weight"), d, part(stored) + ".weight");
+  };
+  norm(".norm1", n.norm1);
   if (n.qkv.empty()) {
-    rows.linear(name + ".attn.q", d, d, part(n.q), true);
-    rows.linear(name + ".attn.k", d, d, part(n.k), true);
-    rows.linear(name + ".attn.v", d, d, part(n.v), true);
+    rows.linear(name + ".attn.q", d, d, part(n.q), c.qkv_bias);
+    rows.linear(name + ".attn.k", d, d, part(n.k), c.qkv_bias);
+    rows.linear(name + ".attn.v", d, d, part(n.v), c.qkv_bias);
   } else {
-    rows.linear(name + ".attn.qkv", 3 * d, d, part(n.qkv), true);
+    rows.linear(name + ".attn.qkv", 3 * d, d, part(n.qkv), c.qkv_bias);
+  }
+  if (c.head_norm == HeadNorm::RmsAll) {
+    rows.gain(name + ".attn.q_norm.weight", d, part(n.q_norm) + ".weight");
+    rows.gain(name + ".attn.k_norm.weight", d, part(n.k_norm) + ".weight");
   }
   rows.linear(name + ".attn.proj", d, d, part(n.proj), true);
-  rows.layer_norm(name + ".norm2", d, part(n.norm2));
+  norm(".norm2", n.norm2);
   rows.linear(name + ".mlp.fc1", c.d_ffn, d, part(n.fc1), true);
   rows.or_else({part(n.fc2)});
   rows.linear(name + ".mlp.fc2", d, c.d_ffn, part(n.fc2), true);
@@ -94,7 +106,7 @@ void block_rows(SpecList& rows, const VitConfig& c, const VisionNames& n, const 
   for (std::string_view scale : {n.ls1, n.ls2})
     if (!scale.empty()) {
       rows.gain(name + (scale == n.ls1 ? ".ls1" : ".ls2"), d, part(scale));
-      rows.last().optional = true;
+      rows.last().optional = !c.layer_scale;
     }
 }
 

@@ -15,6 +15,7 @@ struct VisionNames {
   std::string_view block;                   // "encoder.layers.{}."
   std::string_view norm1, norm2, ls1, ls2;  // ls: layer scale
   std::string_view q, k, v, qkv, proj;      // q, k, v or qkv
+  std::string_view q_norm, k_norm;          // of all heads at once (InternViT-6B)
   std::string_view fc1, fc2;
   bool patch_bias = true;
 };

@@ -21,7 +21,8 @@ struct PositionInfo {
   Value picture_rows = {};  // i32 [n]: which of the T places hold rows of pictures; invalid: none (batch of 1)
 };
 
-enum class HeadNorm { None, Layer, Rms };  // of each query and key head, before the rotation
+// Of each query and key head, before the rotation; RmsAll: of all queries, and all keys, before they become heads.
+enum class HeadNorm { None, Layer, Rms, RmsAll };
 
 struct AttentionConfig {
   int n_heads = 1;
@@ -39,6 +40,11 @@ struct AttentionConfig {
 // x [B, T, d] -> [B, T, d].
 Value self_attention(const Scope& s, Value x, const AttentionConfig& c, const PositionInfo& at = {},
                      const LayerCache* cache = nullptr);
+
+// How much attention keys [first, first + n) get from the queries behind them: the mean over these queries and all
+// heads of the softmax of causal self-attention. x [1, T, d], first + n < T -> [n]. A matrix of T x T is never made.
+Value received_attention(const Scope& s, Value x, const AttentionConfig& c, const PositionInfo& at, int64_t first,
+                         int64_t n);
 
 // Queries from x [B, T, d] or [T, d] broadcast over B, keys from `keys` [B, S, dk], values from `values` [B, S, dv]:
 // the resampler's and Q-Former's cross-attention, no mask. Weights q, k, v, proj. -> [B, T, d_out].

@@ -26,6 +26,11 @@ BlockConfig block_config(const DecoderConfig& c) {
   return block;
 }
 
+Value add_positions(const Scope& s, Value x, const DecoderConfig& c, const PositionInfo& at) {
+  if (c.n_positions == 0) return x;
+  return add(s.graph(), x, gather(s.graph(), s.weight("pos_embed.weight"), at.positions));
+}
+
 }  // namespace
 
 Value embed_tokens(const Scope& s, Value ids) { return gather(s.graph(), s.weight("token_embed.weight"), ids); }
@@ -40,11 +45,20 @@ Value decoder(const Scope& s, Value x, const DecoderConfig& c, const PositionInf
   Graph& g = s.graph();
   Scope inside = s.with_picture_rows(at.picture_rows);
   BlockConfig block = block_config(c);
-  if (c.n_positions > 0) x = add(g, x, gather(g, s.weight("pos_embed.weight"), at.positions));
+  x = add_positions(s, x, c, at);
   for (int i = 0; i < c.n_blocks; ++i)
     x = transformer_block(inside / "blocks" / i, x, block, at, caches.empty() ? nullptr : &caches[i]);
   x = norm(s / "norm", x, c.norm, c.eps);
   return s.named(c.logit_scale == 1 ? x : affine(g, x, c.logit_scale), "out");
+}
+
+Value decoder_received_attention(const Scope& s, Value x, const DecoderConfig& c, const PositionInfo& at, int layer,
+                                 int64_t first, int64_t n) {
+  BlockConfig block = block_config(c);
+  x = add_positions(s, x, c, at);
+  for (int i = 0; i < layer; ++i) x = transformer_block(s / "blocks" / i, x, block, at);
+  x = norm(s / "blocks" / layer / "norm1", x, c.norm, c.eps);
+  return received_attention(s / "blocks" / layer / "attn", x, block.attention, at, first, n);
 }
 
 Value output_logits(const Scope& s, Value hidden) {

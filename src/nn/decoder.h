@@ -47,6 +47,10 @@ Value embed_tokens(const Scope& s, Value ids, const DecoderConfig& c);  // scale
 Value decoder(const Scope& s, Value x, const DecoderConfig& c, const PositionInfo& at,
               std::span<const LayerCache> caches = {});
 
+// received_attention (nn/attention.h) of block `layer`, from the same x; blocks behind it are not run.
+Value decoder_received_attention(const Scope& s, Value x, const DecoderConfig& c, const PositionInfo& at, int layer,
+                                 int64_t first, int64_t n);
+
 Value output_logits(const Scope& s, Value hidden);  // [B, T, d] -> [B, T, V]
 
 }  // namespace galago

@@ -36,13 +36,14 @@ Value add_positions(const Scope& s, Value x, int64_t h, int64_t w, const VitConf
 }
 
 BlockConfig block_config(const VitConfig& c) {
-  BlockConfig block{.norm = NormKind::Layer, .eps = c.eps, .dropout = c.dropout};
+  BlockConfig block{.norm = c.norm, .eps = c.eps, .dropout = c.dropout};
   block.residual_from_norm = c.residual_from_norm;
   block.attention = {.n_heads = c.n_heads,
                      .n_kv_heads = c.n_heads,
                      .d_head = c.d_model / c.n_heads,
                      .scale = c.attention_scale,
-                     .head_norm = c.head_norm};
+                     .head_norm = c.head_norm,
+                     .head_norm_eps = c.head_norm == HeadNorm::RmsAll ? c.eps : 1e-5f};
   block.mlp = {.gated = false, .activation = c.activation};
   return block;
 }

@@ -33,7 +33,10 @@ struct VitConfig {
   bool final_norm = true;
   VitPositions positions = VitPositions::Table;
   UnaryKind activation = UnaryKind::GeluErf;
+  NormKind norm = NormKind::Layer;  // of the blocks
   HeadNorm head_norm = HeadNorm::None;
+  bool qkv_bias = true;
+  bool layer_scale = false;         // the checkpoint must have ls1 and ls2; otherwise it may
   float attention_scale = 0;        // 0 = 1 / sqrt(d_head)
   bool residual_from_norm = false;  // y = norm2(x); y + mlp(y) instead of x + mlp(norm2(x)) (seemore)
   float dropout = 0;                // after the position table, attention and MLP; only in training programs
