@@ -11,6 +11,18 @@ struct Sequence {
 
 Value running_positions(Graph& g, int64_t n) { return g.input("positions", DType::I32, {n}); }
 
+// Tokens and rows of pictures as one sequence [1, T, d]; adds positions and picture places to `at`.
+Value prompt_rows(const Scope& s, const Model& model, int n_tokens, int n_rows, PositionInfo& at) {
+  Graph& g = s.graph();
+  at.positions = running_positions(g, n_tokens);
+  Value x = model.embed(s, g.input("ids", DType::I32, {1, n_tokens}));
+  if (n_rows == 0) return x;
+  Value rows = g.input("rows", DType::F32, {n_rows, model.d_model()});
+  at.picture_rows = g.input("rows_at", DType::I32, {n_rows});
+  x = scatter(g, reshape(g, x, {n_tokens, model.d_model()}), rows, at.picture_rows);
+  return reshape(g, x, {1, n_tokens, model.d_model()});
+}
+
 Sequence sequence(const Scope& s, const Model& model, int64_t batch, int64_t tiles, int64_t n_text) {
   Graph& g = s.graph();
   Value ids = g.input("ids", DType::I32, {batch, n_text});
@@ -48,22 +60,24 @@ std::shared_ptr<Graph> step_graph(const Model& model, const Weights& weights, st
   auto graph = std::make_shared<Graph>();
   Graph& g = *graph;
   Scope s(g, weights);
-  Value ids = g.input("ids", DType::I32, {1, n_tokens});
-  PositionInfo at{.past = g.input("past", DType::I32, {1}), .positions = running_positions(g, n_tokens)};
-  Value x = model.embed(s, ids);  // [1, T, d]
-  if (n_rows > 0) {
-    Value rows = g.input("rows", DType::F32, {n_rows, model.d_model()});
-    Value rows_at = g.input("rows_at", DType::I32, {n_rows});
-    x = scatter(g, reshape(g, x, {n_tokens, model.d_model()}), rows, rows_at);
-    x = reshape(g, x, {1, n_tokens, model.d_model()});
-    at.picture_rows = rows_at;
-  }
+  PositionInfo at{.past = g.input("past", DType::I32, {1})};
+  Value x = prompt_rows(s, model, n_tokens, n_rows, at);
   Value hidden = slice(g, model.decode(s, x, at, caches), 1, n_tokens - 1, n_tokens);  // [1, 1, d]
   if (!with_logits) {
     g.output(hidden, "hidden");
     return graph;
   }
   g.output(reshape(g, model.logits(s, hidden), {1, model.n_vocab()}), "logits");
+  return graph;
+}
+
+std::shared_ptr<Graph> importance_graph(const Model& model, const Weights& weights, int n_tokens, int n_rows, int first,
+                                        const TokenPruning& pruning) {
+  auto graph = std::make_shared<Graph>();
+  Scope s(*graph, weights);
+  PositionInfo at;
+  Value x = prompt_rows(s, model, n_tokens, n_rows, at);
+  graph->output(model.importance(s, x, at, first, pruning.n_candidates), "importance");
   return graph;
 }
 

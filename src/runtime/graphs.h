@@ -19,6 +19,11 @@ std::shared_ptr<Graph> extra_rows_graph(const Model& model, const Weights& weigh
 std::shared_ptr<Graph> step_graph(const Model& model, const Weights& weights, std::span<const LayerCache> caches,
                                   int n_tokens, int n_rows, bool with_logits);
 
+// Model::importance of picture rows in a whole prompt: inputs as of step_graph without "past"; the rows begin at place
+// `first`. Output "importance" [pruning.n_candidates].
+std::shared_ptr<Graph> importance_graph(const Model& model, const Weights& weights, int n_tokens, int n_rows, int first,
+                                        const TokenPruning& pruning);
+
 // A batch of sequences without a cache: pictures first, then text. inputs "pixels" [B * tiles, 3, S, S] (if tiles > 0)
 // and "ids" i32 [B, T]; outputs: "logits" [B, P + T, V], P = tiles * tokens_per_tile.
 std::shared_ptr<Graph> sequence_graph(const Model& model, const Weights& weights, int64_t batch, int64_t tiles,
