@@ -103,6 +103,7 @@ Json phi2_json() {
 }
 
 Language read_text(const Json& given) {
+  ConfigReader(given, "text_config of tinygpt-v");  // an object
   Json json = phi2_json();
   json.update(given);
   json["model_type"] = "phi";
@@ -113,6 +114,15 @@ Language read_text(const Json& given) {
   if (r.boolean("added_head_norm", true)) text.decoder.head_norm = HeadNorm::Layer;  // eps 1e-5
   if (r.boolean("added_attention_norm", true)) text.decoder.attention_rms_norm = 1e-6f;
   return text;
+}
+
+// Orders of rows are listed for every block; published: 82,000 and 55,000.
+void check_size(const Config& c) {
+  constexpr int64_t kMost = 1 << 20;
+  if (int64_t{c.vision.d_model} * c.vision.n_blocks > kMost ||
+      int64_t{c.text.decoder.d_head()} * c.text.decoder.n_heads * c.text.decoder.n_blocks > kMost)
+    throw invalid_input("{}: {} blocks of {} and {} of {} channels; the limit is {} channels in all", kSubject,
+                        c.vision.n_blocks, c.vision.d_model, c.text.decoder.n_blocks, c.text.decoder.d_model, kMost);
 }
 
 Config read(const Json& json) {
@@ -129,6 +139,7 @@ Config read(const Json& json) {
   c.qformer = read_qformer(part(json, "qformer_config"), c.vision.d_model);
   c.d_projector = r.integer("projector_width", 8, kMaxWidth, 4096);
   c.text = read_text(part(json, "text_config"));
+  check_size(c);
   return c;
 }
 
@@ -340,18 +351,19 @@ Json preset(std::string_view size) {
 }  // namespace
 
 Family tinygptv_family() {
-  return {.name = "tinygpt-v",
-          .title = "TinyGPT-V, stages 1 to 4 (arXiv 2312.16862)",
-          .recognises =
-              [](const Json& config) { return config.is_object() && config.value("model_type", "") == "tinygpt-v"; },
-          .make = [](const Json& config) -> std::unique_ptr<Model> { return std::make_unique<TinyGptV>(config); },
-          .preset = preset,
-          .presets =
-              [] {
-                return std::vector<std::string_view>{"tiny", "stage1", "stage2", "stage3", "stage4"};
-              },
-          .open = open_tinygptv,
-          .save = save_tinygptv};
+  return {
+      .name = "tinygpt-v",
+      .title = "TinyGPT-V, stages 1 to 4 (arXiv 2312.16862)",
+      .recognises =
+          [](const Json& config) { return config.is_object() && config.value("model_type", Json()) == "tinygpt-v"; },
+      .make = [](const Json& config) -> std::unique_ptr<Model> { return std::make_unique<TinyGptV>(config); },
+      .preset = preset,
+      .presets =
+          [] {
+            return std::vector<std::string_view>{"tiny", "stage1", "stage2", "stage3", "stage4"};
+          },
+      .open = open_tinygptv,
+      .save = save_tinygptv};
 }
 
 }  // namespace galago

@@ -33,7 +33,7 @@ const Files kPublished{"eva_vit_g.pth", "blip2_pretrained_flant5xxl.pth", "phi-2
 
 std::string published_checkpoint(int stage) { return fmt::format(fmt::runtime(kPublished.checkpoint), stage); }
 
-bool is_tinygptv(const Json& config) { return config.is_object() && config.value("model_type", "") == "tinygpt-v"; }
+bool is_tinygptv(const Json& config) { return config.is_object() && config.value("model_type", Json()) == "tinygpt-v"; }
 
 // Null: no folder of ours. A config.json without "files" has its weights beside it, as in any other family.
 Json read_settings(const std::string& folder) {
@@ -78,7 +78,7 @@ Json model_config(Json settings, const Files& files, int stage) {
   fs::path beside = fs::path(files.language) / "config.json";
   if (!fs::is_directory(files.language) || !fs::exists(beside)) return settings;
   Json text = read_json(beside.string());
-  if (!text.is_object() || text.value("model_type", "") != "phi")
+  if (!text.is_object() || text.value("model_type", Json()) != "phi")
     return settings;  // Microsoft's first form: "phi-msft"
   if (settings.contains("text_config") && settings["text_config"].is_object()) text.update(settings["text_config"]);
   settings["text_config"] = std::move(text);
