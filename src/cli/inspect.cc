@@ -8,23 +8,24 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "cli/run_options.h"
 #include "cpu/plan.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
 #include "models/language.h"
 #include "runtime/checkpoint.h"
-#include "runtime/graphs.h"
+#include "runtime/estimate.h"
 
 namespace galago::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kDefaultContext = 4096, kDefaultChunk = 512;  // as Session's
+constexpr int kChunk = 512;  // as Session's
 
 struct Options {
   ModelFiles files;
-  std::string size = "640x480";
+  std::string size = "640x480", cache_type = "f16";
   int context = 0;
   bool json = false;
 };
@@ -45,41 +46,15 @@ Json weights_json(const Model& model, const Weights& weights) {
   return list;
 }
 
-// The cache as the session lays it out, without its memory: planning never looks inside.
-std::vector<LayerCache> unbacked_caches(const CacheSpec& spec, int context) {
-  static std::byte nowhere;
-  auto state = [&](const char* what, int i) {
-    Tensor data = Tensor::view(DType::F32, {1, context, spec.n_kv_heads, spec.d_head}, &nowhere, nullptr);
-    return std::make_shared<State>(State{fmt::format("cache.{}.{}", i, what), data});
-  };
-  std::vector<LayerCache> caches;
-  for (int i = 0; i < spec.n_layers; ++i) caches.push_back({state("key", i), state("value", i)});
-  return caches;
-}
-
-// Bytes of one run's intermediate values; packed copies and scratch of kernels are not counted.
-size_t activation_bytes(const Checkpoint& checkpoint, int context) {
-  const Model& model = *checkpoint.model;
-  std::vector<LayerCache> caches = unbacked_caches(model.cache(), context);
-  int chunk = std::min(context, kDefaultChunk);
-  size_t text = cpu::plan_memory(*step_graph(model, checkpoint.weights, caches, chunk, 0, true), {}).arena_bytes;
-  if (model.pictures().policy.empty()) return text;
-  int side = model.pictures().slice.tile;
-  return text + cpu::plan_memory(*encode_graph(model, checkpoint.weights, {1, 3, side, side}), {}).arena_bytes;
-}
-
-Json memory_json(const Checkpoint& checkpoint, const Json& tensors, int context) {
-  CacheSpec cache = checkpoint.model->cache();
-  size_t weights = 0;
-  for (const Json& tensor : tensors) weights += tensor["bytes"].get<size_t>();
-  size_t kv = sizeof(float) * 2 * static_cast<size_t>(cache.n_layers) * static_cast<size_t>(context) *
-              static_cast<size_t>(cache.n_kv_heads) * static_cast<size_t>(cache.d_head);
-  size_t activations = activation_bytes(checkpoint, context);
-  return {{"context", context},
-          {"weights_bytes", weights},
-          {"kv_cache_bytes", kv},
-          {"activation_bytes", activations},
-          {"total_bytes", weights + kv + activations}};
+Json memory_json(const Checkpoint& checkpoint, const Options& o) {
+  const DType type = find_cache_type(o.cache_type);
+  MemoryEstimate m = estimate_memory(checkpoint, o.context, kChunk, {type, type},
+                                     [](const Graph& graph) { return cpu::plan_memory(graph, {}).arena_bytes; });
+  return {{"context", m.n_context},
+          {"weights_bytes", m.weights},
+          {"kv_cache_bytes", m.cache},
+          {"activation_bytes", m.activations},
+          {"total_bytes", m.total()}};
 }
 
 Json pictures_json(const Model& model, const std::string& size) {
@@ -89,12 +64,6 @@ Json pictures_json(const Model& model, const std::string& size) {
   int images = find_slicing_policy(spec.policy).plan(width, height, spec.slice).n_tiles();
   return {{"policy", spec.policy}, {"tile", spec.slice.tile}, {"tokens_per_tile", spec.tokens_per_tile},
           {"example_size", size},  {"tiles", images},         {"tokens_per_picture", images * spec.tokens_per_tile}};
-}
-
-int context_of(const Options& o, const CacheSpec& cache) {
-  if (o.context > cache.max_context)
-    throw invalid_input("-c {}: this model has places for at most {} tokens", o.context, cache.max_context);
-  return o.context > 0 ? o.context : std::min(cache.max_context, kDefaultContext);
 }
 
 Json inspect_model(const Options& o) {
@@ -109,7 +78,7 @@ Json inspect_model(const Options& o) {
               {"max_context", model.cache().max_context},
               {"config", model.config()},
               {"pictures", pictures_json(model, o.size)},
-              {"memory", memory_json(checkpoint, tensors, context_of(o, model.cache()))},
+              {"memory", memory_json(checkpoint, o)},
               {"tensors", tensors}};
   result["tokenizer"] = checkpoint.tokenizer ? Json(checkpoint.tokenizer->vocab_size()) : Json(nullptr);
   return result;
@@ -214,6 +183,7 @@ void define_inspect(CLI::App& app) {
   app.add_option("-c,--context", o->context,
                  "memory for this many tokens (default: what the model allows, at most 4096)")
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--cache-type", o->cache_type, "memory for a cache of f32, f16 (default) or q8_0");
   app.add_option("--size", o->size, "count the tokens of a picture of WIDTHxHEIGHT (640x480)");
   app.add_flag("--json", o->json, "everything as one JSON object");
   app.callback([o] { run(*o); });

@@ -30,6 +30,13 @@ void help(const std::string& topic) {
              "this list, or one command");
 }
 
+// Short options of more than one letter, as llama.cpp has them; CLI11 would read "-ctk" as "-c tk".
+std::string long_name(std::string_view argument) {
+  if (argument == "-ctk") return "--cache-type-k";
+  if (argument == "-ctv") return "--cache-type-v";
+  return std::string(argument);
+}
+
 int run_command(const Command& command, int argc, char** argv) {
   CLI::App app{std::string(command.summary), "galago " + std::string(command.name)};
   app.footer("Example:\n  " + std::string(command.example));
@@ -41,7 +48,9 @@ int run_command(const Command& command, int argc, char** argv) {
   app.add_flag("--debug", debug, "more notes on stderr");
   command.define(app);
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> arguments;
+    for (int i = argc - 1; i > 0; --i) arguments.push_back(long_name(argv[i]));  // CLI11 wants the last one first
+    app.parse(std::move(arguments));
     return 0;
   } catch (const CLI::ParseError& e) {
     int code = app.exit(e);

@@ -3,45 +3,24 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
-#include "cli/command.h"
-#include "runtime/session.h"
+#include "cli/run_options.h"
+#include "cpu/plan.h"
+#include "image/video.h"
+#include "runtime/estimate.h"
 
 namespace galago::cli {
 namespace {
 
-struct Options {
-  std::string model, prompt, executor = "cpu", cache_type = "f32";
-  std::vector<std::string> images;
-  int n = -1, context = 0, chunk = 512, threads = 0;
-  double temperature = -1, top_p = -1, min_p = 0, repeat_penalty = 1;
-  int top_k = -1;
-  uint64_t seed = 0;
-  bool json = false, stored = false;
-};
+namespace fs = std::filesystem;
 
-DType find_cache_type(const std::string& name) {
-  const DTypeInfo* type = find_dtype(name);
-  if (!type || (type->dtype != DType::F32 && type->dtype != DType::F16))
-    throw usage_error("--cache-type {}: expected f32 or f16", name);
-  return type->dtype;
-}
-
-GenerateOptions generation(const Options& o, const SamplingDefaults& defaults) {
-  GenerateOptions g{.max_new_tokens = o.n >= 0 ? o.n : defaults.max_new_tokens};
-  g.sampling.temperature = o.temperature >= 0 ? static_cast<float>(o.temperature) : defaults.temperature;
-  g.sampling.top_k = o.top_k >= 0 ? o.top_k : defaults.top_k;
-  g.sampling.top_p = o.top_p >= 0 ? static_cast<float>(o.top_p) : defaults.top_p;
-  g.sampling.min_p = static_cast<float>(o.min_p);
-  g.sampling.repeat_penalty = static_cast<float>(o.repeat_penalty);
-  g.sampling.seed = o.seed;
-  return g;
-}
+constexpr int kFrameTiles = 2;  // MiniCPM-V's published code cuts frames of a video into at most two
 
 bool print_piece(std::string_view piece) {
   std::fwrite(piece.data(), 1, piece.size(), stdout);
@@ -57,102 +36,183 @@ void print_times(const Timings& t, double load_ms, double first_token_ms) {
                   t.generate > 0 ? t.n_generated * 1000.0 / t.generate : 0.0, first_token_ms, peak_memory_mb()));
 }
 
-Json to_json(const std::string& text, const Session& session, double load_ms, double first_token_ms) {
-  const Timings& t = session.timings();
-  return {{"text", text},
-          {"ids", session.generated_ids()},
-          {"n_prompt", t.n_prompt},
-          {"n_generated", t.n_generated},
-          {"n_picture_tokens", t.n_picture_tokens},
-          {"ms",
-           {{"load", load_ms},
-            {"prepare", t.prepare},
-            {"encode", t.encode},
-            {"prefill", t.prefill},
-            {"generate", t.generate},
-            {"first_token", first_token_ms}}},
-          {"peak_memory_mb", peak_memory_mb()}};
+Json score_json(const Tokenizer& tokenizer, const TokenScore& score) {
+  std::string text = replace_invalid_utf8(tokenizer.piece(score.id));
+  return {{"id", score.id}, {"token", text}, {"logprob", score.logprob}};
+}
+
+Json logprobs_json(const Tokenizer& tokenizer, std::span<const TokenLogprobs> tokens) {
+  Json list = Json::array();
+  for (const TokenLogprobs& token : tokens) {
+    Json item = score_json(tokenizer, token.chosen);
+    item["top"] = Json::array();
+    for (const TokenScore& score : token.best) item["top"].push_back(score_json(tokenizer, score));
+    list.push_back(std::move(item));
+  }
+  return list;
+}
+
+std::string_view reason_text(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::Length:
+      return "length";
+    case FinishReason::EndToken:
+      return "end";
+    case FinishReason::StopString:
+      return "stop";
+    case FinishReason::ContextFull:
+      return "context";
+    case FinishReason::Declined:
+      return "interrupted";
+  }
+  return "";
+}
+
+Json times_json(const Timings& t, double load_ms, double first_token_ms) {
+  return {{"load", load_ms},      {"prepare", t.prepare},   {"encode", t.encode},
+          {"prefill", t.prefill}, {"generate", t.generate}, {"first_token", first_token_ms}};
+}
+
+// Before the weights are read and the cache is there, so that a machine that is too small shows in time.
+void print_memory(const Checkpoint& checkpoint, const RunOptions& o) {
+  if (quiet()) return;
+  MemoryEstimate m = estimate_memory(checkpoint, o.context, o.chunk, cache_types(o),
+                                     [](const Graph& graph) { return cpu::plan_memory(graph, {}).arena_bytes; });
+  auto mb = [](size_t bytes) { return static_cast<double>(bytes) / 1e6; };
+  note(fmt::format("memory for {} tokens: weights {:.1f} MB + cache {:.1f} MB + activations {:.1f} MB = {:.1f} MB",
+                   m.n_context, mb(m.weights), mb(m.cache), mb(m.activations), mb(m.total())));
+}
+
+std::shared_ptr<Checkpoint> load(const RunOptions& o) {
+  auto checkpoint = std::make_shared<Checkpoint>(load_checkpoint(o.files));
+  print_memory(*checkpoint, o);
+  return checkpoint;
 }
 
 class Runner {
  public:
-  explicit Runner(const Options& o)
+  explicit Runner(const RunOptions& o)
       : o_(o),
-        checkpoint_(std::make_shared<Checkpoint>(load_checkpoint(o.model))),
-        session_(checkpoint_, make_executor(o.executor, o.threads),
-                 {.n_context = o.context, .chunk = o.chunk, .cache_type = find_cache_type(o.cache_type)}),
-        generation_(generation(o, checkpoint_->model->sampling())),
-        load_ms_(since_start_.elapsed_ms()) {}
-
-  void attach_images() {
-    for (const std::string& path : o_.images) {
-      Image image = load_image(path);
-      session_.attach_image(o_.stored ? image : upright(std::move(image)));
-    }
+        checkpoint_(load(o)),
+        session_(checkpoint_, make_executor(o.executor, o.threads), session_options(o)),
+        generation_(generate_options(o, checkpoint_->model->sampling())),
+        load_ms_(since_start_.elapsed_ms()) {
+    if (!o_.session_file.empty() && fs::exists(o_.session_file)) session_.load(o_.session_file);
+    if (!o_.system.empty()) session_.set_system(o_.system);
   }
 
   void answer_once() {
-    attach_images();
+    attach_all();
     session_.append(o_.prompt);
+    if (o_.release_vision) session_.release_vision();
     double first_ms = -1;
     std::string text = session_.generate(generation_, [&](std::string_view piece) {
       if (first_ms < 0) first_ms = since_start_.elapsed_ms();
       return o_.json ? !interrupted() : print_piece(piece);
     });
-    if (o_.json) return print_json(to_json(text, session_, load_ms_, first_ms));
+    save();
+    if (o_.json) return print_json(to_json(text, first_ms));
     fmt::print("\n");
     print_times(session_.timings(), load_ms_, first_ms);
   }
 
   void chat() {
-    note("type a message; an empty line or Ctrl-D ends the chat");
-    attach_images();
+    note(
+        "type a message; /image FILE or /video FILE comes before it, /undo takes the last turn back, /reset forgets "
+        "all; an empty line or Ctrl-D ends the chat");
+    attach_all();
     for (std::string line; fmt::print(stderr, "> "), std::getline(std::cin, line) && !line.empty() && !interrupted();) {
-      session_.append(line);
-      session_.generate(generation_, print_piece);
-      fmt::print("\n");
+      try {
+        if (!obey(line)) reply(line);
+      } catch (const Error& e) {  // a typing error does not end a conversation
+        fmt::print(stderr, "galago: {}\n", e.what());
+      }
     }
+    save();
   }
 
  private:
+  void attach_all() {
+    for (const std::string& path : o_.images) attach(path);
+    for (const std::string& path : o_.videos) attach_video(path);
+  }
+
+  void attach(const std::string& path) {
+    Image image = load_image(path);
+    session_.attach_image(o_.stored ? image : upright(std::move(image)), o_.max_tiles);
+  }
+
+  void attach_video(const std::string& path) {
+    Progress progress("frames");
+    std::vector<Image> frames = sample_frames(path);
+    for (size_t i = 0; i < frames.size() && !interrupted(); ++i) {
+      const int tiles = o_.max_tiles > 0 ? o_.max_tiles : kFrameTiles;
+      session_.attach_image(o_.stored ? frames[i] : upright(std::move(frames[i])), tiles);
+      progress.show(static_cast<double>(i + 1), static_cast<double>(frames.size()));
+    }
+  }
+
+  // A line of the chat that is a command; false: it is a message.
+  bool obey(const std::string& line) {
+    auto argument = [&](std::string_view command) {
+      return line.starts_with(command) ? std::optional(line.substr(command.size())) : std::nullopt;
+    };
+    if (auto path = argument("/image ")) return attach(*path), true;
+    if (auto path = argument("/video ")) return attach_video(*path), true;
+    if (line == "/undo") return session_.rewind_turns(), true;
+    if (line == "/reset") return session_.reset(), true;
+    return false;
+  }
+
+  void reply(const std::string& line) {
+    session_.append(line);
+    session_.generate(generation_, print_piece);
+    fmt::print("\n");
+  }
+
+  void save() const {
+    if (o_.session_file.empty()) return;
+    session_.save(o_.session_file);
+    note(fmt::format("saved {} turns, {} places in {}", session_.n_turns(), session_.n_past(), o_.session_file));
+  }
+
+  Json to_json(const std::string& text, double first_token_ms) const {
+    const Timings& t = session_.timings();
+    Json result{{"text", text},
+                {"ids", session_.generated_ids()},
+                {"finish", reason_text(session_.finish_reason())},
+                {"n_prompt", t.n_prompt},
+                {"n_generated", t.n_generated},
+                {"n_picture_tokens", t.n_picture_tokens},
+                {"n_past", session_.n_past()},
+                {"ms", times_json(t, load_ms_, first_token_ms)},
+                {"peak_memory_mb", peak_memory_mb()}};
+    if (o_.n_logprobs >= 0 && o_.beams == 1)
+      result["logprobs"] = logprobs_json(*checkpoint_->tokenizer, session_.logprobs());
+    if (o_.beams > 1) result["beam_score"] = session_.beam_score();
+    return result;
+  }
+
   Stopwatch since_start_;
-  Options o_;
+  RunOptions o_;
   std::shared_ptr<Checkpoint> checkpoint_;
   Session session_;
   GenerateOptions generation_;
   double load_ms_;
 };
 
-void run(const Options& o, bool prompt_given) {
+void run(const RunOptions& o, bool prompt_given) {
   catch_interrupts();
   Runner runner(o);
-  bool once = prompt_given || o.json || !o.images.empty() || !isatty(STDIN_FILENO);
+  bool once = prompt_given || o.json || !o.images.empty() || !o.videos.empty() || !isatty(STDIN_FILENO);
   once ? runner.answer_once() : runner.chat();
 }
 
 }  // namespace
 
 void define_run(CLI::App& app) {
-  auto o = std::make_shared<Options>();
-  app.add_option("MODEL,-m,--model", o->model, "a GGUF file of galago or a Hugging Face folder")->required();
-  CLI::Option* prompt =
-      app.add_option("-p,--prompt", o->prompt, "the question, or the beginning of the text to continue");
-  app.add_option("--image", o->images, "a picture; may be given several times")->allow_extra_args(false);
-  app.add_flag("--stored", o->stored, "take pictures as stored, without the turn that EXIF asks for");
-  app.add_option("-n,--n-predict", o->n, "longest answer in tokens");
-  app.add_option("-c,--ctx-size", o->context,
-                 "places in the key/value cache; default: what the model allows, at most 4096");
-  app.add_option("-b,--batch-size", o->chunk, "longest piece of prompt run at once")->check(CLI::Range(1, 65536));
-  app.add_option("-t,--threads", o->threads, "threads; default: one per processor")->check(CLI::Range(0, 1024));
-  app.add_option("--temp", o->temperature, "0 = always the most probable token");
-  app.add_option("--top-k", o->top_k, "sample from this many tokens; 0 = all");
-  app.add_option("--top-p", o->top_p, "sample from the tokens that make up this probability");
-  app.add_option("--min-p", o->min_p, "drop tokens less probable than this share of the best");
-  app.add_option("--repeat-penalty", o->repeat_penalty, "above 1: repeated tokens become less probable");
-  app.add_option("--seed", o->seed, "of sampling");
-  app.add_option("--cache-type", o->cache_type, "f32 or f16");
-  app.add_option("--executor", o->executor, "cpu or torch");
-  app.add_flag("--json", o->json, "text, ids and times as one JSON object");
+  auto o = std::make_shared<RunOptions>();
+  CLI::Option* prompt = add_run_options(app, *o);
   app.callback([o, prompt] { run(*o, prompt->count() > 0); });
 }
 

@@ -1,0 +1,109 @@
+#include "cli/run_options.h"
+
+#include "base/error.h"
+
+namespace galago::cli {
+namespace {
+
+EarlyStopping early_stopping(const std::string& name) {
+  return name == "yes" ? EarlyStopping::Yes : name == "never" ? EarlyStopping::Never : EarlyStopping::No;
+}
+
+CLI::Option* add_inputs(CLI::App& app, RunOptions& o) {
+  add_model_options(app, o.files);
+  CLI::Option* prompt =
+      app.add_option("-p,--prompt", o.prompt, "the question, or the beginning of the text to continue");
+  app.add_option("--system", o.system, "instead of the model's own system text");
+  app.add_option("--image", o.images, "a picture; may be given several times")->allow_extra_args(false);
+  app.add_option("--video", o.videos, "a video: about one frame a second, at most 64")->allow_extra_args(false);
+  app.add_option("--max-tiles", o.max_tiles, "cut a picture into no more tiles than this (frames of a video: 2)")
+      ->check(CLI::Range(1, 1024));
+  app.add_flag("--stored", o.stored, "take pictures as stored, without the turn that EXIF asks for");
+  app.add_option("--session", o.session_file,
+                 "go on with the conversation in this file if it is there; save it at the end");
+  app.add_option("--picture-cache", o.picture_folder, "keep embeddings of pictures in this folder");
+  return prompt;
+}
+
+void add_machine(CLI::App& app, RunOptions& o) {
+  app.add_option("-c,--ctx-size", o.context,
+                 "places in the key/value cache; default: what the model allows, at most 4096");
+  app.add_option("-b,--batch-size", o.chunk, "longest piece of prompt run at once")->check(CLI::Range(1, 65536));
+  app.add_option("-t,--threads", o.threads, "threads; default: one per processor")->check(CLI::Range(0, 1024));
+  app.add_option("--cache-type-k,--cache-type", o.key_type, "-ctk: cache of keys: f32, f16 (default) or q8_0");
+  app.add_option("--cache-type-v", o.value_type, "-ctv: cache of values; default: as keys");
+  app.add_flag("--release-vision", o.release_vision, "free what encoding pictures needs before answering");
+  app.add_option("--executor", o.executor, "cpu or torch");
+}
+
+void add_sampling(CLI::App& app, RunOptions& o) {
+  app.add_option("-n,--n-predict", o.n, "longest answer in tokens");
+  app.add_option("--temp", o.temperature, "0 = always the most probable token");
+  app.add_option("--top-k", o.top_k, "sample from this many tokens; 0 = all");
+  app.add_option("--top-p", o.top_p, "sample from the tokens that make up this probability");
+  app.add_option("--min-p", o.sampling.min_p, "drop tokens less probable than this share of the best");
+  app.add_option("--repeat-penalty", o.repeat_penalty, "above 1: repeated tokens become less probable");
+  app.add_option("--presence-penalty", o.sampling.presence_penalty, "taken from the logits of tokens that were there");
+  app.add_option("--frequency-penalty", o.sampling.frequency_penalty, "the same, each time that they were there");
+  app.add_option("--repeat-last-n", o.repeat_window, "penalties look at so many tokens; 0 = none, -1 = all");
+  app.add_flag("--penalize-prompt", o.sampling.penalize_prompt, "penalties count the prompt's tokens too");
+  app.add_option("-s,--seed", o.sampling.seed, "of sampling");
+  app.add_option("--stop,-r,--reverse-prompt", o.stop, "a string that ends the answer; may be given several times")
+      ->allow_extra_args(false);
+  app.add_option("--logprobs", o.n_logprobs, "with --json: log-probabilities of each token and of the best N")
+      ->check(CLI::Range(0, 1000));
+  app.add_option("--beams", o.beams, "beam search with N answers at a time instead of sampling")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--length-penalty", o.length_penalty, "of beam search: above 0 favours long answers");
+  app.add_option("--early-stopping", o.early_stopping, "of beam search: no, yes or never")
+      ->check(CLI::IsMember({"no", "yes", "never"}));
+  app.add_flag("--json", o.json, "text, ids and times as one JSON object");
+}
+
+}  // namespace
+
+CLI::Option* add_run_options(CLI::App& app, RunOptions& o) {
+  CLI::Option* prompt = add_inputs(app, o);
+  add_sampling(app, o);
+  add_machine(app, o);
+  return prompt;
+}
+
+DType find_cache_type(const std::string& name) {
+  const DTypeInfo* type = find_dtype(name);
+  if (!type || (type->dtype != DType::F32 && type->dtype != DType::F16 && type->dtype != DType::Q8_0))
+    throw usage_error("--cache-type {}: expected f32, f16 or q8_0", name);
+  return type->dtype;
+}
+
+CacheTypes cache_types(const RunOptions& o) {
+  return {find_cache_type(o.key_type), find_cache_type(o.value_type.empty() ? o.key_type : o.value_type)};
+}
+
+SessionOptions session_options(const RunOptions& o) {
+  const CacheTypes types = cache_types(o);
+  return {.n_context = o.context,
+          .chunk = o.chunk,
+          .cache_type = types.key,
+          .value_type = types.value,
+          .pictures = std::make_shared<PictureCache>(PictureCacheOptions{.folder = o.picture_folder})};
+}
+
+GenerateOptions generate_options(const RunOptions& o, const SamplingDefaults& defaults) {
+  SamplingOptions sampling = o.sampling;
+  const SamplingOptions own = sampling_options(defaults);
+  sampling.temperature = o.temperature.value_or(own.temperature);
+  sampling.top_k = o.top_k.value_or(own.top_k);
+  sampling.top_p = o.top_p.value_or(own.top_p);
+  sampling.repeat_penalty = o.repeat_penalty.value_or(own.repeat_penalty);
+  // The reference's penalty looks at everything; a penalty of the user's own at what llama.cpp's looks at.
+  sampling.repeat_window = o.repeat_window.value_or(o.repeat_penalty ? sampling.repeat_window : own.repeat_window);
+  return {
+      .max_new_tokens = o.n >= 0 ? o.n : defaults.max_new_tokens,
+      .sampling = std::move(sampling),
+      .stop = o.stop,
+      .n_logprobs = o.n_logprobs,
+      .beams = {.n = o.beams, .length_penalty = o.length_penalty, .early_stopping = early_stopping(o.early_stopping)}};
+}
+
+}  // namespace galago::cli
