@@ -32,6 +32,11 @@ class PackedWeights {
     return entry.packed;
   }
 
+  void forget(const Weight& weight) {
+    std::lock_guard lock(mutex_);
+    std::erase_if(entries_, [&](const auto& item) { return item.first.first == &weight; });
+  }
+
  private:
   using Pack = decltype(CpuOp::pack);
   struct Entry {
@@ -204,6 +209,7 @@ class CpuExecutor final : public Executor {
   std::unique_ptr<Program> compile(std::shared_ptr<const Graph> graph, const CompileOptions& options) override {
     return std::make_unique<CpuProgram>(shared_, std::move(graph), options);
   }
+  void forget(const Weight& weight) override { shared_->packed.forget(weight); }
 
  private:
   std::shared_ptr<Shared> shared_;

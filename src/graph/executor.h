@@ -33,6 +33,8 @@ class Executor {
   virtual ~Executor() = default;
   virtual std::string_view name() const = 0;  // "cpu", "torch"
   virtual std::unique_ptr<Program> compile(std::shared_ptr<const Graph> graph, const CompileOptions& options = {}) = 0;
+  // Drops the executor's own copy of a weight, to save memory. Programs that use it keep it; the next one makes it anew.
+  virtual void forget(const Weight&) {}
 };
 
 }  // namespace galago

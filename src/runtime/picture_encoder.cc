@@ -5,23 +5,50 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "runtime/graphs.h"
 
 namespace galago {
 
-EncodedPicture PictureEncoder::encode(const Image& image) {
+PictureSpec PictureEncoder::spec(int max_tiles) const {
+  PictureSpec spec = checkpoint_->model->pictures();
+  if (spec.policy.empty()) throw invalid_input("{}: this model takes no pictures", checkpoint_->path);
+  if (max_tiles > 0) spec.slice.max_tiles = std::min(spec.slice.max_tiles, max_tiles);
+  spec.slice.min_tiles = std::min(spec.slice.min_tiles, spec.slice.max_tiles);
+  return spec;
+}
+
+EncodedPicture PictureEncoder::encode(const Image& image, int max_tiles) {
   Stopwatch clock;
-  PreparedPicture prepared = prepare_picture(image, checkpoint_->model->pictures());
+  const PictureSpec pictures = spec(max_tiles);
+  if (!cache_) return encode_and_keep(image, pictures);
+  SlicePlan plan = find_slicing_policy(pictures.policy).plan(image.width, image.height, pictures.slice);
+  const Model& model = *checkpoint_->model;
+  const Shape shape{plan.n_tiles() * pictures.tokens_per_tile + extra_rows().shape()[0], model.d_model()};
+  if (auto rows = cache_->find(picture_key(digest(), image, plan, pictures), shape))
+    return {.plan = std::move(plan), .rows = std::move(*rows), .prepare_ms = clock.lap_ms()};
+  return encode_and_keep(image, pictures);
+}
+
+EncodedPicture PictureEncoder::encode_and_keep(const Image& image, const PictureSpec& spec) {
+  Stopwatch clock;
+  PreparedPicture prepared = prepare_picture(image, spec);
   double prepare_ms = clock.lap_ms();
   EncodedPicture picture = encode(prepared);
   picture.prepare_ms = prepare_ms;
+  if (cache_) cache_->add(picture_key(digest(), image, picture.plan, spec), picture.rows);
   return picture;
+}
+
+const Digest& PictureEncoder::digest() {
+  if (!digest_) digest_ = model_digest(*checkpoint_);
+  return *digest_;
 }
 
 EncodedPicture PictureEncoder::encode(const PreparedPicture& prepared) {
   Stopwatch clock;
   const Model& model = *checkpoint_->model;
-  if (model.pictures().policy.empty()) throw invalid_input("{}: this model takes no pictures", checkpoint_->path);
+  spec(0);
   int64_t d = model.d_model(), n_rows = prepared.plan.n_tiles() * model.pictures().tokens_per_tile;
   const Tensor& extra = extra_rows();
   EncodedPicture picture{.plan = prepared.plan, .rows = Tensor::make(DType::F32, {n_rows + extra.shape()[0], d})};
@@ -58,6 +85,13 @@ const Tensor& PictureEncoder::extra_rows() {
   return extra_ = Tensor::from(rows.shape(), rows.f32());
 }
 
-void PictureEncoder::release() { programs_.clear(); }
+void PictureEncoder::release() {
+  programs_.clear();
+  for (const auto& [name, weight] : checkpoint_->weights) {
+    if (name.starts_with("text.")) continue;
+    executor_->forget(*weight);
+    release_pages({weight->data.bytes(), weight->data.n_bytes()});
+  }
+}
 
 }  // namespace galago

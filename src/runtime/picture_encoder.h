@@ -1,5 +1,5 @@
 // Pictures to the embeddings that take their place in a prompt: prepared, then run through Model::encode_image, one
-// program for each shape of a view's tiles, kept for the next picture.
+// program for each shape of a view's tiles, kept for the next picture. A picture seen before comes from a cache.
 #pragma once
 
 #include <memory>
@@ -8,6 +8,7 @@
 #include "graph/executor.h"
 #include "runtime/checkpoint.h"
 #include "runtime/picture.h"
+#include "runtime/picture_cache.h"
 
 namespace galago {
 
@@ -20,22 +21,31 @@ struct EncodedPicture {
 // One thread at a time.
 class PictureEncoder {
  public:
-  PictureEncoder(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Executor> executor)
-      : checkpoint_(std::move(checkpoint)), executor_(std::move(executor)) {}
-  EncodedPicture encode(const Image& image);
+  PictureEncoder(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Executor> executor,
+                 std::shared_ptr<PictureCache> cache = nullptr)
+      : checkpoint_(std::move(checkpoint)), executor_(std::move(executor)), cache_(std::move(cache)) {}
+  // max_tiles > 0: no more tiles than this, where the model's policy would cut more.
+  EncodedPicture encode(const Image& image, int max_tiles = 0);
   EncodedPicture encode(const PreparedPicture& picture);
-  void release();  // drops programs and their memory; the next picture makes them again
+  // Drops programs, the executor's copies of the vision weights and the pages of their files; the next picture brings
+  // them back.
+  void release();
 
  private:
   struct ViewProgram {
     Shape pixels;
     std::unique_ptr<Program> program;
   };
+  PictureSpec spec(int max_tiles) const;  // throws InvalidInput if the model takes no pictures
+  EncodedPicture encode_and_keep(const Image& image, const PictureSpec& spec);
+  const Digest& digest();
   Program& program(const Shape& pixels);
   const Tensor& extra_rows();  // [n, d]; n = 0 where the model has none
 
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::shared_ptr<Executor> executor_;
+  std::shared_ptr<PictureCache> cache_;
+  std::optional<Digest> digest_;  // of the model
   std::vector<ViewProgram> programs_;
   Tensor extra_;
   bool extra_is_known_ = false;

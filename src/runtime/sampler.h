@@ -1,9 +1,10 @@
-// Chooses the next token from logits. Order of the steps as llama.cpp's default chain: penalty, top-k, top-p, min-p on
-// the unscaled probabilities, then temperature.
+// Chooses the next token from logits. Order of the steps as llama.cpp's default chain: biases, penalties, top-k, top-p,
+// min-p on the unscaled probabilities, then temperature.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"
@@ -13,31 +14,58 @@ namespace galago {
 struct SamplingOptions {
   float temperature = 0;  // 0 = always the most probable token
   int top_k = 0;          // 0 = off
-  float top_p = 1;        // keep the most probable tokens until their probabilities add up to more than this
+  float top_p = 1;        // keep the most probable tokens until their probabilities add up to this or more
   float min_p = 0;        // drop tokens less probable than this times the most probable one
-  float repeat_penalty = 1;
+  // Penalties look at the last `repeat_window` tokens: -1 = all, 0 = none. A logit l of a token that is there n times
+  // becomes (l > 0 ? l / repeat : l * repeat) - n * frequency - presence.
+  float repeat_penalty = 1;  // CTRL (arXiv 1909.05858)
+  float presence_penalty = 0;
+  float frequency_penalty = 0;
   int repeat_window = 64;
+  // Tokens of the prompt count too, as in llama.cpp; transformers counts only generated ones if the prompt has
+  // pictures.
+  bool penalize_prompt = false;
+  std::vector<std::pair<int32_t, float>> logit_bias = {};  // token, what is added to its logit; -inf: never
   uint64_t seed = 0;
 };
 
-// One conversation's sampler; not thread-safe. Allocates only when it is made.
+// A token and its log-probability before biases, penalties and filters.
+struct TokenScore {
+  int32_t id;
+  float logprob;
+};
+
+// One answer's sampler; not thread-safe. Allocates only when it is made.
 class Sampler {
  public:
-  Sampler(const SamplingOptions& options, int n_vocab);
-  int32_t next(std::span<float> logits);  // changes the logits; remembers the token for the penalty
+  // prompt: what penalties shall count from the beginning. Throws InvalidInput for options out of range.
+  Sampler(const SamplingOptions& options, int n_vocab, std::span<const int32_t> prompt = {});
+  int32_t next(std::span<float> logits);  // changes the logits; remembers the token for the penalties
 
  private:
-  void penalise(std::span<float> logits) const;
-  int32_t draw(std::span<const float> logits);
-  SamplingOptions options_;
-  Rng rng_;
   struct Candidate {
     int32_t id;
     float logit;
   };
+  void adjust(std::span<float> logits) const;
+  int32_t draw(std::span<const float> logits);
+  void sort_first(size_t n);
+  size_t count_kept(double top);
+  int32_t pick(size_t kept, double top);
+  void remember(int32_t id);
+
+  SamplingOptions options_;
+  Rng rng_;
   std::vector<Candidate> candidates_;
-  std::vector<int32_t> recent_;  // a ring
+  size_t n_sorted_ = 0;
+  std::vector<int32_t> counts_;  // of each token in the window; empty without penalties
+  std::vector<int32_t> used_;    // tokens that were ever counted
+  std::vector<int32_t> recent_;  // a ring of the window; empty: everything counts
   size_t recent_at_ = 0;
 };
+
+// The n best of logits with their log-probabilities, best first, and that of `chosen`.
+TokenScore score_of(std::span<const float> logits, int32_t chosen);
+std::vector<TokenScore> best_scores(std::span<const float> logits, int n);
 
 }  // namespace galago

@@ -1,66 +1,61 @@
 #include "runtime/session.h"
 
 #include <algorithm>
-#include <cstring>
-#include <numeric>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "runtime/graphs.h"
-#include "text/streaming_decoder.h"
 
 namespace galago {
 namespace {
 
 constexpr int kDefaultContext = 4096;
 
-std::vector<LayerCache> make_caches(const CacheSpec& spec, int n_context, DType type) {
-  std::vector<LayerCache> caches;
-  Shape shape{1, n_context, spec.n_kv_heads, spec.d_head};
-  Shape block{2 * spec.n_layers, n_context, spec.n_kv_heads, spec.d_head};
-  Tensor memory = Tensor::make(type, block);  // one block for the whole cache
-  auto layer = [&](int index, const char* what) {
-    Tensor rows = memory.rows(index, index + 1).reshaped(shape);
-    return std::make_shared<State>(State{fmt::format("cache.{}.{}", index / 2, what), rows});
-  };
-  for (int i = 0; i < spec.n_layers; ++i) caches.push_back({layer(2 * i, "key"), layer(2 * i + 1, "value")});
-  return caches;
+SessionOptions checked(SessionOptions options, const Checkpoint& checkpoint) {
+  if (!checkpoint.tokenizer) throw invalid_input("{}: no tokenizer; text needs one", checkpoint.path);
+  options.n_context = context_length(checkpoint, options.n_context);
+  CHECK(options.chunk > 0, "pieces of {} tokens", options.chunk);
+  return options;
 }
 
 }  // namespace
 
-struct Session::PrefillProgram {
-  int n_tokens, n_rows;
-  bool with_logits;
-  std::unique_ptr<Program> program;
-};
+int context_length(const Checkpoint& checkpoint, int wanted) {
+  const int allowed = checkpoint.model->cache().max_context;
+  if (wanted <= 0) return std::min(allowed, kDefaultContext);
+  if (wanted > allowed)
+    throw invalid_input("a context of {} tokens; {} was trained for {}", wanted, checkpoint.path, allowed);
+  return wanted;
+}
+
+SamplingOptions sampling_options(const SamplingDefaults& defaults) {
+  return {.temperature = defaults.temperature,
+          .top_k = defaults.top_k,
+          .top_p = defaults.top_p,
+          .repeat_penalty = defaults.repeat_penalty,
+          .repeat_window = -1};
+}
 
 Session::Session(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Executor> executor,
                  const SessionOptions& options)
     : checkpoint_(std::move(checkpoint)),
       executor_(std::move(executor)),
-      options_(options),
-      encoder_(checkpoint_, executor_) {
-  CacheSpec spec = checkpoint_->model->cache();
-  if (!checkpoint_->tokenizer) throw invalid_input("{}: no tokenizer; text needs one", checkpoint_->path);
-  if (options_.n_context <= 0) options_.n_context = std::min(spec.max_context, kDefaultContext);
-  if (options_.n_context > spec.max_context)
-    throw invalid_input("a context of {} tokens; {} was trained for {}", options_.n_context, checkpoint_->path,
-                        spec.max_context);
-  caches_ = make_caches(spec, options_.n_context, options_.cache_type);
-  logits_.resize(static_cast<size_t>(checkpoint_->model->n_vocab()));
+      options_(checked(options, *checkpoint_)),
+      cache_(std::make_unique<KvCache>(checkpoint_->model->cache(), options_.n_context,
+                                       CacheTypes{options_.cache_type, options_.value_type})),
+      steps_(std::make_unique<StepRunner>(checkpoint_, executor_, *cache_)),
+      encoder_(checkpoint_, executor_, options_.pictures) {
+  logits_.reserve(static_cast<size_t>(checkpoint_->model->n_vocab()));
+  history_.reserve(static_cast<size_t>(options_.n_context));
 }
 
 Session::~Session() = default;
 
-size_t Session::cache_bytes() const {
-  size_t n = 0;
-  for (const LayerCache& cache : caches_) n += cache.key->data.n_bytes() + cache.value->data.n_bytes();
-  return n;
-}
+// ---- prompt
+// ----------------------------------------------------------------------------------------------------------------
 
-void Session::attach_image(const Image& image) {
-  pictures_.push_back(encoder_.encode(image));
+void Session::attach_image(const Image& image, int max_tiles) {
+  pictures_.push_back(encoder_.encode(image, max_tiles));
   parts_.emplace_back();
   timings_.prepare += pictures_.back().prepare_ms;
   timings_.encode += pictures_.back().encode_ms;
@@ -70,133 +65,118 @@ void Session::add_text(std::string_view text) {
   if (!text.empty()) parts_.push_back({.text = std::string(text)});
 }
 
-std::vector<PromptPiece> Session::prompt_pieces() {
-  auto picture = pictures_.begin();
-  for (TurnPart& part : parts_)
+std::vector<PromptPiece> Session::prompt_pieces(std::vector<TurnPart>& parts,
+                                                std::span<const EncodedPicture> pictures) const {
+  auto picture = pictures.begin();
+  for (TurnPart& part : parts)
     if (part.text.empty()) part.picture = &(picture++)->plan;
-  UserTurn turn{.parts = parts_, .index = n_turns_, .n_pictures_before = n_pictures_, .system = system_};
+  UserTurn turn{.parts = parts, .index = n_turns(), .n_pictures_before = n_pictures_, .system = system_};
   return checkpoint_->model->prompt(*checkpoint_->tokenizer, turn);
 }
 
 void Session::append(std::string_view text) {
   Stopwatch clock;
   add_text(text);
-  std::vector<int32_t> ids;        // 0 where a picture row goes
+  std::vector<EncodedPicture> pictures = std::exchange(pictures_, {});  // gone even if the turn fails
+  std::vector<TurnPart> parts = std::exchange(parts_, {});
+  std::vector<int32_t> ids;        // -1 where a picture row goes
   std::vector<const float*> rows;  // null where a token goes
   int64_t d = checkpoint_->model->d_model();
-  for (const PromptPiece& piece : prompt_pieces()) {
+  int n_picture_tokens = 0;
+  for (const PromptPiece& piece : prompt_pieces(parts, pictures)) {
     ids.insert(ids.end(), piece.ids.begin(), piece.ids.end());
     rows.insert(rows.end(), piece.ids.size(), nullptr);
     if (piece.picture < 0) continue;
-    const float* first = pictures_[static_cast<size_t>(piece.picture)].rows.f32().data();
+    const float* first = pictures[static_cast<size_t>(piece.picture)].rows.f32().data();
     for (int32_t row : piece.rows) rows.push_back(first + row * d);
-    ids.resize(rows.size(), 0);
-    timings_.n_picture_tokens += static_cast<int>(piece.rows.size());
+    ids.resize(rows.size(), -1);
+    n_picture_tokens += static_cast<int>(piece.rows.size());
   }
+  const Turn turn{n_past(), n_pictures_};
   prefill(ids, rows);
-  ++n_turns_;
-  n_pictures_ += static_cast<int>(pictures_.size());
-  pictures_.clear();
-  parts_.clear();
+  turns_.push_back(turn);
+  n_pictures_ += static_cast<int>(pictures.size());
+  timings_.n_picture_tokens += n_picture_tokens;
   timings_.n_prompt += static_cast<int>(ids.size());
   timings_.prefill += clock.lap_ms();
 }
 
 void Session::append_ids(std::span<const int32_t> ids) {
   Stopwatch clock;
-  prefill({ids.begin(), ids.end()}, std::vector<const float*>(ids.size(), nullptr));
+  prefill(ids, std::vector<const float*>(ids.size(), nullptr));
   timings_.n_prompt += static_cast<int>(ids.size());
   timings_.prefill += clock.lap_ms();
 }
 
-void Session::prefill(const std::vector<int32_t>& ids, const std::vector<const float*>& rows) {
-  if (ids.empty()) throw invalid_input("the prompt is empty");
-  if (n_past_ + ids.size() > static_cast<size_t>(options_.n_context))
+void Session::require_room(size_t n_tokens) const {
+  if (n_tokens == 0) throw invalid_input("the prompt is empty");
+  if (history_.size() + n_tokens > static_cast<size_t>(options_.n_context))
     throw invalid_input("the prompt needs {} places after {} used ones; the context has {}. Use -c to make it longer.",
-                        ids.size(), n_past_, options_.n_context);
-  for (size_t begin = 0; begin < ids.size();) {
-    size_t n = std::min<size_t>(ids.size() - begin, static_cast<size_t>(options_.chunk));
-    run_chunk(std::span(ids).subspan(begin, n), std::span(rows).subspan(begin, n), begin + n == ids.size());
-    begin += n;
+                        n_tokens, history_.size(), options_.n_context);
+}
+
+void Session::prefill(std::span<const int32_t> ids, std::span<const float* const> rows) {
+  require_room(ids.size());
+  const size_t chunk = static_cast<size_t>(options_.chunk);
+  for (size_t begin = 0; begin < ids.size(); begin += chunk) {
+    size_t n = std::min(ids.size() - begin, chunk);
+    run_piece(ids.subspan(begin, n), rows.subspan(begin, n), begin + n == ids.size());
   }
 }
 
-Program& Session::program(int n_tokens, int n_rows, bool with_logits) {
-  for (auto& p : programs_)
-    if (p->n_tokens == n_tokens && p->n_rows == n_rows && p->with_logits == with_logits) return *p->program;
-  constexpr size_t kKept = 4;  // the one-token program and a few prompt lengths
-  if (programs_.size() >= kKept) {
-    auto prompt = std::find_if(programs_.begin(), programs_.end(), [](auto& p) { return p->n_tokens > 1; });
-    programs_.erase(prompt == programs_.end() ? programs_.begin() : prompt);
+void Session::run_piece(std::span<const int32_t> ids, std::span<const float* const> rows, bool last) {
+  logits_.clear();
+  if (ids.size() == 1 || std::find(ids.begin(), ids.end(), -1) == ids.end()) {
+    const int32_t id = std::max(ids[0], 0);
+    steps_->run(ids.size() == 1 ? std::span(&id, 1) : ids, rows, n_past(), last);
+  } else {
+    std::vector<int32_t> embeddable(ids.begin(), ids.end());  // a row's place has some token too
+    std::replace(embeddable.begin(), embeddable.end(), -1, 0);
+    steps_->run(embeddable, rows, n_past(), last);
   }
-  auto graph = step_graph(*checkpoint_->model, checkpoint_->weights, caches_, n_tokens, n_rows, with_logits);
-  programs_.push_back(std::make_unique<PrefillProgram>(
-      PrefillProgram{n_tokens, n_rows, with_logits, executor_->compile(std::move(graph))}));
-  return *programs_.back()->program;
+  history_.insert(history_.end(), ids.begin(), ids.end());
+  if (last) logits_.assign(steps_->logits().begin(), steps_->logits().end());
 }
 
-void Session::run_chunk(std::span<const int32_t> ids, std::span<const float* const> rows, bool last) {
-  int n_tokens = static_cast<int>(ids.size());
-  int n_rows = static_cast<int>(std::count_if(rows.begin(), rows.end(), [](const float* row) { return row; }));
-  Program& step = program(n_tokens, n_rows, last);
-  std::copy(ids.begin(), ids.end(), step.input("ids").i32().begin());
-  std::span<int32_t> positions = step.input("positions").i32();
-  std::iota(positions.begin(), positions.end(), n_past_);
-  step.input("past").i32()[0] = n_past_;
-  if (n_rows > 0) {
-    float* to = step.input("rows").f32().data();
-    int32_t* at = step.input("rows_at").i32().data();
-    int64_t d = checkpoint_->model->d_model();
-    for (int i = 0; i < n_tokens; ++i) {
-      if (!rows[i]) continue;
-      to = std::copy(rows[i], rows[i] + d, to);
-      *at++ = i;
-    }
-  }
-  step.run();
-  n_past_ += n_tokens;
-  if (!last) return;
-  Tensor logits = step.output("logits");
-  std::copy(logits.f32().begin(), logits.f32().end(), logits_.begin());
+void Session::ensure_logits() {
+  if (history_.empty()) throw invalid_input("nothing to continue: append a prompt first");
+  if (!logits_.empty()) return;
+  const int32_t id = history_.back();
+  if (id < 0) throw invalid_input("the conversation ends in the middle of a picture: append text first");
+  history_.pop_back();
+  const float* none = nullptr;
+  run_piece(std::span(&id, 1), std::span(&none, 1), true);
 }
 
-std::string Session::generate(const GenerateOptions& options, const std::function<bool(std::string_view)>& on_text) {
-  if (n_past_ == 0) throw invalid_input("nothing to continue: append a prompt first");
-  Stopwatch clock;
-  const Tokenizer& tokenizer = *checkpoint_->tokenizer;
-  Sampler sampler(options.sampling, static_cast<int>(logits_.size()));
-  StreamingDecoder decoder(tokenizer);
-  std::string text;
-  generated_.clear();
-  generated_.reserve(static_cast<size_t>(std::max(options.max_new_tokens, 0)));
-  // Rows of the output matrix past the vocabulary are padding and never chosen.
-  std::span<float> usable = std::span(logits_).first(static_cast<size_t>(tokenizer.vocab_size()));
-  bool stopped = false;
-  for (int i = 0; i < options.max_new_tokens && !stopped; ++i) {
-    int32_t id = sampler.next(usable);
-    if (tokenizer.is_end_of_generation(id) && !options.ignore_end) break;
-    generated_.push_back(id);
-    std::string piece = decoder.push(id);
-    if (!piece.empty()) {
-      text += piece;
-      stopped = on_text && !on_text(piece);
-    }
-    if (n_past_ >= options_.n_context) break;
-    const float* none = nullptr;
-    run_chunk(std::span(&id, 1), std::span(&none, 1), true);
+// ---- going back
+// ------------------------------------------------------------------------------------------------------------
+
+void Session::rewind(int n_past) {
+  if (n_past < 0 || n_past > this->n_past())
+    throw invalid_input("rewind to {}: the conversation has {} places", n_past, this->n_past());
+  if (n_past == this->n_past()) return;
+  history_.resize(static_cast<size_t>(n_past));
+  logits_.clear();
+  while (!turns_.empty() && turns_.back().begin >= n_past) {
+    n_pictures_ = turns_.back().n_pictures;
+    turns_.pop_back();
   }
-  std::string rest = decoder.finish();
-  if (!rest.empty() && on_text) on_text(rest);
-  timings_.generate += clock.lap_ms();
-  timings_.n_generated += static_cast<int>(generated_.size());
-  return text + rest;
+}
+
+void Session::rewind_turns(int n) {
+  if (n <= 0 || turns_.empty()) return;
+  rewind(turns_[turns_.size() - std::min(turns_.size(), static_cast<size_t>(n))].begin);
 }
 
 void Session::reset() {
-  n_past_ = n_turns_ = n_pictures_ = 0;
+  history_.clear();
+  logits_.clear();
+  turns_.clear();
   pictures_.clear();
   parts_.clear();
   generated_.clear();
+  logprobs_.clear();
+  n_pictures_ = 0;
   timings_ = {};
 }
 

@@ -1,7 +1,7 @@
 // One conversation with one model: pictures and text in, text out. Encodes pictures when they are attached, fills the
 // key/value cache in chunks, and decodes token by token through one prepared program.
 //
-// Owned and used by one thread. Checkpoint and executor are shared by any number of sessions.
+// Owned and used by one thread. Checkpoint, executor and picture cache are shared by any number of sessions.
 #pragma once
 
 #include <functional>
@@ -11,28 +11,53 @@
 #include <vector>
 
 #include "graph/executor.h"
+#include "runtime/answer_text.h"
+#include "runtime/beam_search.h"
 #include "runtime/checkpoint.h"
+#include "runtime/kv_cache.h"
 #include "runtime/picture_encoder.h"
 #include "runtime/sampler.h"
+#include "runtime/step_runner.h"
 
 namespace galago {
 
 struct SessionOptions {
-  int n_context = 0;  // places in the cache; 0 = what the model allows, at most 4096
-  int chunk = 512;    // longest piece of prompt run at once
-  DType cache_type = DType::F32;
+  int n_context = 0;                                 // places in the cache; 0 = what the model allows, at most 4096
+  int chunk = 512;                                   // longest piece of prompt run at once
+  DType cache_type = DType::F16;                     // f32, f16 or q8_0
+  DType value_type = cache_type;                     // where values shall have another type than keys
+  std::shared_ptr<PictureCache> pictures = nullptr;  // null: every picture is encoded
 };
 
 struct GenerateOptions {
   int max_new_tokens = 128;
   SamplingOptions sampling;
-  bool ignore_end = false;  // go on after an end token, to measure speed
+  bool ignore_end = false;             // go on after an end token, to measure speed
+  std::vector<std::string> stop = {};  // these end the answer and are not part of it ...
+  bool model_stops = true;             // ... and so do Model::stop_strings()
+  int n_logprobs = -1;                 // 0 or more: log-probabilities of each token and of this many best ones
+  BeamOptions beams = {};              // n > 1: beam search instead of sampling; the text comes in one piece
 };
+
+// Of one generated token, as the model gave them: before biases, penalties and temperature.
+struct TokenLogprobs {
+  TokenScore chosen;
+  std::vector<TokenScore> best;  // best first
+};
+
+enum class FinishReason { Length, EndToken, StopString, ContextFull, Declined };
 
 struct Timings {  // milliseconds
   double prepare = 0, encode = 0, prefill = 0, generate = 0;
   int n_prompt = 0, n_generated = 0, n_picture_tokens = 0;
 };
+
+// Places of a session's cache: `wanted`, or by default what the model allows, at most 4096. Throws InvalidInput if the
+// model has fewer.
+int context_length(const Checkpoint& checkpoint, int wanted);
+
+// Defaults of the model's reference as options: penalties over the whole answer.
+SamplingOptions sampling_options(const SamplingDefaults& defaults);
 
 class Session {
  public:
@@ -41,43 +66,76 @@ class Session {
   ~Session();
 
   void set_system(std::string text) { system_ = std::move(text); }  // instead of the family's own system text
-  void attach_image(const Image& image);  // prepared and encoded now; comes next in the turn of the user
-  void add_text(std::string_view text);   // comes next in the turn of the user
+  // Prepared and encoded now; comes next in the turn of the user. max_tiles > 0: cut into no more tiles than this.
+  void attach_image(const Image& image, int max_tiles = 0);
+  void add_text(std::string_view text);  // comes next in the turn of the user
   // Runs the turn: pictures and texts as they were added, then this text. Throws InvalidInput if the prompt does not
-  // fit the cache.
+  // fit the cache; the conversation is then as before the turn.
   void append(std::string_view text);
   void append_ids(std::span<const int32_t> ids);  // tokens as they are, without pictures and prompt format
-  // Continues until an end token, max_new_tokens or a full cache; on_text gets whole characters and may return false to
-  // stop.
-  std::string generate(const GenerateOptions& options, const std::function<bool(std::string_view)>& on_text = {});
-  void reset();  // forgets the conversation, keeps programs and memory
+  // Continues until an end token, a stop string, max_new_tokens or a full cache; on_text gets whole characters and may
+  // return false to stop. A stop string leaves neither in the text nor in the cache what begins with it.
+  std::string generate(const GenerateOptions& options, const OnText& on_text = {});
+
+  void reset();                  // forgets the conversation, keeps programs and memory
+  void rewind(int n_past);       // back to this many places
+  void rewind_turns(int n = 1);  // takes the last turns back, with their answers; all if there are fewer
+  // The conversation so far, without the turn that is being put together (docs/formats.md). load() throws InvalidInput
+  // for a file of another model, cache type or version, for one that needs a longer context, and for a damaged one.
+  void save(const std::string& path) const;
+  void load(const std::string& path);
+  void release_vision() { encoder_.release(); }  // frees what encoding pictures needs; the next picture brings it back
 
   std::span<const int32_t> generated_ids() const { return generated_; }
+  std::span<const TokenLogprobs> logprobs() const { return logprobs_; }  // of generated_ids(), if asked for
+  FinishReason finish_reason() const { return finish_; }
+  double beam_score() const { return beam_score_; }  // of the last answer of a beam search
   const Timings& timings() const { return timings_; }
-  int n_past() const { return n_past_; }
+  int n_past() const { return static_cast<int>(history_.size()); }
   int n_context() const { return options_.n_context; }
-  size_t cache_bytes() const;
+  int n_turns() const { return static_cast<int>(turns_.size()); }
+  std::span<const int32_t> history() const { return history_; }  // ids in the cache; -1 for a row of a picture
+  const KvCache& cache() const { return *cache_; }
+  size_t cache_bytes() const { return cache_->n_bytes(); }
+  int n_compiled() const { return steps_->n_compiled(); }  // programs made for prompts and tokens so far
 
  private:
-  struct PrefillProgram;
-  std::vector<PromptPiece> prompt_pieces();
-  void prefill(const std::vector<int32_t>& ids, const std::vector<const float*>& rows);
-  void run_chunk(std::span<const int32_t> ids, std::span<const float* const> rows, bool last);
-  Program& program(int n_tokens, int n_rows, bool with_logits);
+  struct Turn {
+    int32_t begin, n_pictures;  // n_past and pictures before it
+  };
+  struct Beams;
+  friend struct SessionFile;
+
+  std::vector<PromptPiece> prompt_pieces(std::vector<TurnPart>& parts, std::span<const EncodedPicture> pictures) const;
+  void require_room(size_t n_tokens) const;
+  void prefill(std::span<const int32_t> ids, std::span<const float* const> rows);
+  void run_piece(std::span<const int32_t> ids, std::span<const float* const> rows, bool last);
+  void ensure_logits();  // runs the last token again if they are not there
+  std::vector<std::string> stop_strings(const GenerateOptions& options) const;
+  void sample_answer(const GenerateOptions& options, AnswerText& answer);
+  int32_t choose(Sampler& sampler, const GenerateOptions& options);
+  void search_answer(const GenerateOptions& options, AnswerText& answer);
+  void follow_beams(BeamSearch& search, int n);
+  void forget_after_stop(int n_before, const AnswerText& answer);
 
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::shared_ptr<Executor> executor_;
   SessionOptions options_;
-  std::vector<LayerCache> caches_;
+  std::unique_ptr<KvCache> cache_;
+  std::unique_ptr<StepRunner> steps_;
   PictureEncoder encoder_;
   std::string system_;
   std::vector<EncodedPicture> pictures_;  // of the turn that is being put together
   std::vector<TurnPart> parts_;           // an empty text stands for the next of pictures_
-  int n_turns_ = 0, n_pictures_ = 0;      // before this turn
-  std::vector<std::unique_ptr<PrefillProgram>> programs_;
-  std::vector<float> logits_;
+  std::vector<int32_t> history_;          // what is in the cache
+  std::vector<Turn> turns_;
+  int n_pictures_ = 0;         // in the cache
+  std::vector<float> logits_;  // behind the last place; empty: to be computed again
+  std::vector<float> raw_;     // a copy before the sampler changes them
   std::vector<int32_t> generated_;
-  int n_past_ = 0;
+  std::vector<TokenLogprobs> logprobs_;
+  FinishReason finish_ = FinishReason::Length;
+  double beam_score_ = 0;
   Timings timings_;
 };
 

@@ -1,37 +1,11 @@
 // Program::run() must not touch the heap: a token is decoded with the memory that compile() planned.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <array>
-#include <atomic>
-#include <cstdlib>
-#include <new>
 
 #include "cpu/executor.h"
 #include "graph/builder.h"
-
-namespace {
-std::atomic<int64_t> n_allocations{0};
-
-void* allocate(size_t n, size_t alignment) {
-  ++n_allocations;
-  void* p = std::aligned_alloc(alignment, (n + alignment - 1) / alignment * alignment);
-  if (!p) throw std::bad_alloc();
-  return p;
-}
-}  // namespace
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-void* operator new(size_t n) { return allocate(std::max<size_t>(n, 1), alignof(std::max_align_t)); }
-void* operator new(size_t n, std::align_val_t a) { return allocate(std::max<size_t>(n, 1), static_cast<size_t>(a)); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
-#define COUNTS_ALLOCATIONS true
-#else
-#define COUNTS_ALLOCATIONS false
-#endif
+#include "tests/support/count_allocations.h"
 
 namespace galago {
 namespace {

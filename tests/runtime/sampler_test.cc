@@ -5,6 +5,8 @@
 #include <cmath>
 #include <map>
 
+#include "base/error.h"
+
 namespace galago {
 namespace {
 
@@ -35,14 +37,17 @@ TEST(Sampler, DrawsByProbability) {
 
 TEST(Sampler, TemperatureComesAfterTheFilters) {
   // top-p 0.8 keeps 0.5 and 0.3 whatever the temperature; at temperature 0.5 their odds are squared.
-  auto got = shares({.temperature = 0.5f, .top_p = 0.8001f}, kLogits);
+  auto got = shares({.temperature = 0.5f, .top_p = 0.79f}, kLogits);
   EXPECT_EQ(got.size(), 2u);
   EXPECT_NEAR(got[0], 0.25 / 0.34, kNoise);
 }
 
-TEST(Sampler, TopPDropsTheTokenThatPassesTheLimitButNeverTheBest) {
-  EXPECT_EQ(shares({.temperature = 1, .top_p = 0.79f}, kLogits, 200).size(), 1u);
+// 0.5, 0.3 and so on: at 0.79 the second token is the one that passes the limit.
+TEST(Sampler, TopPKeepsTheTokenThatPassesTheLimit) {
+  EXPECT_EQ(shares({.temperature = 1, .top_p = 0.79f}, kLogits, 2000).size(), 2u);
+  EXPECT_EQ(shares({.temperature = 1, .top_p = 0.81f}, kLogits, 2000).size(), 3u);
   EXPECT_EQ(shares({.temperature = 1, .top_p = 0.01f}, kLogits, 200).size(), 1u);
+  EXPECT_EQ(shares({.temperature = 1, .top_p = 0}, kLogits, 200).size(), 1u);
 }
 
 TEST(Sampler, TopKAndMinP) {
@@ -63,6 +68,78 @@ TEST(Sampler, PenaltyCountsATokenOnce) {
   EXPECT_EQ(sampler.next(logits), 1);  // 4 / 2 < 3
   logits = {4, 3, 1.9f};
   EXPECT_EQ(sampler.next(logits), 0);  // 2, 1.5, 1.9
+}
+
+// More candidates than the first sorted piece: the cut must be where a full sort puts it.
+TEST(Sampler, CutsLongListsLikeAFullSort) {
+  std::vector<float> logits(1000);
+  for (size_t i = 0; i < logits.size(); ++i) logits[i * 7 % 1000] = -0.002f * static_cast<float>(i);
+  double total = 0, sum = 0;
+  for (float logit : logits) total += std::exp(logit);
+  size_t expected = 0;
+  while (sum < 0.5) sum += std::exp(-0.002 * static_cast<double>(expected++)) / total;
+  auto got = shares({.temperature = 1, .top_p = 0.5f}, logits, 20000);
+  for (auto [id, share] : got) EXPECT_LT(-logits[static_cast<size_t>(id)] / 0.002f, static_cast<float>(expected));
+  EXPECT_GT(got.size(), expected - 5);  // each has 50 draws on average
+}
+
+std::vector<int32_t> greedy(const SamplingOptions& options, std::vector<float> logits, int n,
+                            const std::vector<int32_t>& prompt = {}) {
+  Sampler sampler(options, static_cast<int>(logits.size()), prompt);
+  std::vector<int32_t> ids;
+  for (int i = 0; i < n; ++i) {
+    std::vector<float> copy = logits;
+    ids.push_back(sampler.next(copy));
+  }
+  return ids;
+}
+
+TEST(Sampler, PresenceCountsOnceAndFrequencyEachTime) {
+  // 3 - 1.5 < 2 - 0; then 2 - 1.5 < 3 - 1.5: presence only alternates once.
+  EXPECT_EQ(greedy({.presence_penalty = 1.5f}, {3, 2}, 4), (std::vector<int32_t>{0, 1, 0, 0}));
+  // 3, 2.4, 1.8 < 2, 1.4 < 1.8 ...
+  EXPECT_EQ(greedy({.frequency_penalty = 0.6f}, {3, 2}, 5), (std::vector<int32_t>{0, 0, 1, 0, 1}));
+}
+
+TEST(Sampler, TheWindowForgets) {
+  EXPECT_EQ(greedy({.presence_penalty = 5, .repeat_window = 1}, {3, 2, 1}, 4), (std::vector<int32_t>{0, 1, 0, 1}));
+  EXPECT_EQ(greedy({.presence_penalty = 5, .repeat_window = 2}, {3, 2, 1}, 4), (std::vector<int32_t>{0, 1, 2, 0}));
+  EXPECT_EQ(greedy({.presence_penalty = 5, .repeat_window = 0}, {3, 2, 1}, 2), (std::vector<int32_t>{0, 0}));
+  EXPECT_EQ(greedy({.presence_penalty = 5, .repeat_window = -1}, {3, 2, 1}, 4), (std::vector<int32_t>{0, 1, 2, 0}));
+}
+
+TEST(Sampler, ThePromptCountsIfAsked) {
+  EXPECT_EQ(greedy({.presence_penalty = 5}, {3, 2}, 1, {0}), std::vector<int32_t>{0});
+  EXPECT_EQ(greedy({.presence_penalty = 5, .penalize_prompt = true}, {3, 2}, 1, {0, -1}), std::vector<int32_t>{1});
+  EXPECT_EQ(greedy({.presence_penalty = 5, .repeat_window = 1, .penalize_prompt = true}, {3, 2}, 1, {0, 1}),
+            std::vector<int32_t>{0});  // out of the window again
+}
+
+TEST(Sampler, BiasesComeFirst) {
+  EXPECT_EQ(greedy({.logit_bias = {{1, 2.f}}}, {3, 2}, 1), std::vector<int32_t>{1});
+  EXPECT_EQ(greedy({.logit_bias = {{0, -HUGE_VALF}}}, {3, 2}, 2), (std::vector<int32_t>{1, 1}));
+  auto got = shares({.temperature = 1, .logit_bias = {{0, -HUGE_VALF}}}, kLogits, 500);
+  EXPECT_EQ(got.count(0), 0u);
+}
+
+TEST(Sampler, RefusesOptionsOutOfRange) {
+  EXPECT_THROW(Sampler({.temperature = -1}, 4), Error);
+  EXPECT_THROW(Sampler({.temperature = NAN}, 4), Error);
+  EXPECT_THROW(Sampler({.top_k = -1}, 4), Error);
+  EXPECT_THROW(Sampler({.min_p = 2}, 4), Error);
+  EXPECT_THROW(Sampler({.repeat_penalty = 0}, 4), Error);
+  EXPECT_THROW(Sampler({.repeat_window = -2}, 4), Error);
+  EXPECT_THROW(Sampler({.logit_bias = {{4, 1.f}}}, 4), Error);
+}
+
+TEST(Scores, AreLogSoftmax) {
+  std::vector<TokenScore> best = best_scores(kLogits, 2);
+  ASSERT_EQ(best.size(), 2u);
+  EXPECT_EQ(best[1].id, 1);
+  EXPECT_NEAR(best[1].logprob, std::log(0.3), 1e-6);  // floats
+  EXPECT_NEAR(score_of(kLogits, 3).logprob, std::log(0.05), 1e-6);
+  EXPECT_EQ(best_scores(kLogits, 10).size(), 4u);
+  EXPECT_TRUE(best_scores(kLogits, 0).empty());
 }
 
 }  // namespace

@@ -10,13 +10,11 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "base/sha256.h"
 #include "tensor/tensor.h"
-#include "tests/support/sha256.h"
 
 namespace galago {
 namespace {
-
-using testing::Sha256;
 
 std::string digest(const void* data, size_t n_bytes) { return Sha256::hex(data, n_bytes).substr(0, 32); }
 

@@ -1,0 +1,46 @@
+#include "runtime/estimate.h"
+
+#include <algorithm>
+
+#include "runtime/graphs.h"
+#include "runtime/session.h"
+
+namespace galago {
+namespace {
+
+// The cache as the session lays it out, without its memory: planning never looks inside.
+std::vector<LayerCache> unbacked_caches(const CacheSpec& spec, int n_context, CacheTypes types) {
+  static std::byte nowhere;
+  auto state = [&](const char* what, int i, DType type, int width) {
+    Tensor data = Tensor::view(type, {1, n_context, spec.n_kv_heads, width}, &nowhere, nullptr);
+    return std::make_shared<State>(State{fmt::format("cache.{}.{}", i, what), data});
+  };
+  const int value_width = spec.d_value > 0 ? spec.d_value : spec.d_head;
+  std::vector<LayerCache> caches;
+  for (int i = 0; i < spec.n_layers; ++i)
+    caches.push_back({state("key", i, types.key, spec.d_head), state("value", i, types.value, value_width)});
+  return caches;
+}
+
+size_t picture_bytes(const Checkpoint& checkpoint, const ArenaBytes& arena_bytes) {
+  const PictureSpec pictures = checkpoint.model->pictures();
+  if (pictures.policy.empty()) return 0;
+  const int side = pictures.slice.tile;
+  return arena_bytes(*encode_graph(*checkpoint.model, checkpoint.weights, {1, 3, side, side}));
+}
+
+}  // namespace
+
+MemoryEstimate estimate_memory(const Checkpoint& checkpoint, int n_context, int chunk, CacheTypes types,
+                               const ArenaBytes& arena_bytes) {
+  const CacheSpec spec = checkpoint.model->cache();
+  MemoryEstimate m{.n_context = context_length(checkpoint, n_context)};
+  for (const auto& [name, weight] : checkpoint.weights) m.weights += weight->data.n_bytes();
+  m.cache = cache_bytes(spec, m.n_context, types);
+  auto caches = unbacked_caches(spec, m.n_context, types);
+  auto step = step_graph(*checkpoint.model, checkpoint.weights, caches, std::min(chunk, m.n_context), 0, true);
+  m.activations = arena_bytes(*step) + picture_bytes(checkpoint, arena_bytes);
+  return m;
+}
+
+}  // namespace galago

@@ -1,0 +1,26 @@
+// The memory that running a model takes, told before any of it is used. For `galago inspect`, `run` and the server.
+#pragma once
+
+#include <functional>
+
+#include "runtime/checkpoint.h"
+#include "runtime/kv_cache.h"
+
+namespace galago {
+
+struct MemoryEstimate {  // bytes
+  int n_context = 0;
+  size_t weights = 0;      // as stored; copies that an executor packs are not counted
+  size_t cache = 0;        // keys and values
+  size_t activations = 0;  // of a prompt's piece and of a picture's tile, scratch of kernels not counted
+  size_t total() const { return weights + cache + activations; }
+};
+
+// What an executor needs for the values of one run of a graph: cpu::plan_memory(graph, {}).arena_bytes.
+using ArenaBytes = std::function<size_t(const Graph&)>;
+
+// n_context 0: what a session takes by default. Throws InvalidInput if the model has no places for so many tokens.
+MemoryEstimate estimate_memory(const Checkpoint& checkpoint, int n_context, int chunk, CacheTypes types,
+                               const ArenaBytes& arena_bytes);
+
+}  // namespace galago

@@ -1,0 +1,49 @@
+// Runs pieces of a sequence through the cache: tokens and rows of pictures in, logits of the last place out. Programs
+// are kept for the next piece of the same size.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "graph/executor.h"
+#include "runtime/checkpoint.h"
+#include "runtime/kv_cache.h"
+
+namespace galago {
+
+// One thread. The cache must outlive it.
+class StepRunner {
+ public:
+  StepRunner(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Executor> executor, const KvCache& cache)
+      : checkpoint_(std::move(checkpoint)), executor_(std::move(executor)), cache_(cache) {}
+
+  // ids [T]; rows [T]: null, or d values that stand in place of the token. Row `past` of the cache is the first to be
+  // written.
+  void run(std::span<const int32_t> ids, std::span<const float* const> rows, int past, bool with_logits);
+  // One token of every sequence of the cache: ids [batch].
+  void run_batch(std::span<const int32_t> ids, int past);
+  std::span<const float> logits() const { return logits_.f32(); }  // [batch, n_vocab]; until the next run
+
+  int n_compiled() const { return n_compiled_; }
+
+ private:
+  struct StepProgram {
+    int n_tokens, n_rows;
+    bool with_logits;
+    std::unique_ptr<Program> program;
+  };
+  Program& program(int n_tokens, int n_rows, bool with_logits);
+  void start(Program& step, std::span<const int32_t> ids, int past);
+  void fill_rows(Program& step, std::span<const float* const> rows);
+  void make_room();
+
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  std::shared_ptr<Executor> executor_;
+  const KvCache& cache_;
+  std::vector<StepProgram> programs_;  // the last used one last
+  Tensor logits_;
+  int n_compiled_ = 0;
+};
+
+}  // namespace galago
