@@ -3,8 +3,9 @@
 // language model is in house: any decoder of models/language.cc stands in its place, by default MiniCPM 2.4B, which the
 // paper itself trains as its open control.
 //
-// Names in files: SigLIP's own under vision_tower. (also twice, as in LLaVA's bundles), VILA's mm_projector.layers,
-// llm. before the language model. Surprise of VILA kept: merged tokens are column-major.
+// Names in files: SigLIP's own under vision_tower.vision_model. (LLaVA's bundles have vision_tower. twice, transformers
+// 5 has no vision_model.), VILA's mm_projector.layers, llm. before the language model. Surprise of VILA kept: merged
+// tokens are column-major.
 #include <algorithm>
 
 #include "base/error.h"
@@ -136,9 +137,14 @@ class BlueLmV final : public Model {
   std::vector<WeightSpec> weights(Dialect dialect) const override {
     require_reference_names(dialect, family());
     SpecList rows;
-    vision_rows(rows, c_.vision, kSiglipNames, "vision_tower.vision_model.");
+    const std::string tower = "vision_tower.", model = "vision_model.";
+    vision_rows(rows, c_.vision, kSiglipNames, "");
     std::vector<WeightSpec> all = rows.take();
-    for (WeightSpec& row : all) row.otherwise.push_back({{"vision_tower." + row.stored.parts[0]}});
+    for (WeightSpec& row : all) {
+      std::string own = row.stored.parts[0];
+      row.stored = {{tower + model + own}};
+      row.otherwise = {{{tower + tower + model + own}}, {{tower + own}}};
+    }
     projector_rows(rows);
     language_rows(rows, c_.text, dialect, "llm.");
     for (WeightSpec& row : rows.take()) all.push_back(std::move(row));

@@ -1,6 +1,7 @@
 #include "models/spec_list.h"
 
 #include <cmath>
+#include <numeric>
 
 namespace galago {
 
@@ -32,6 +33,15 @@ void SpecList::layer_norm(const std::string& name, int64_t n, const std::string&
 void SpecList::linear(const std::string& name, int64_t rows, int64_t cols, const std::string& part, bool with_bias) {
   matrix(name + ".weight", rows, cols, {part + ".weight"});
   if (with_bias) bias(name + ".bias", rows, {part + ".bias"});
+}
+
+void SpecList::packed(int64_t first_row, int64_t stored_rows) {
+  bool with_bias = rows_.back().name.ends_with(".bias");
+  for (WeightSpec* row : {&rows_.back(), with_bias ? &before_last() : &rows_.back()}) {
+    row->stored.rows.resize(static_cast<size_t>(row->shape[0]));
+    std::iota(row->stored.rows.begin(), row->stored.rows.end(), static_cast<int32_t>(first_row));
+    row->stored.stored_rows = stored_rows;
+  }
 }
 
 void SpecList::or_else(const std::string& part) {

@@ -27,6 +27,8 @@ class SpecList {
   // The weights of nn/conv_stem.h, ending in `d` channels.
   void conv_stem(const std::string& name, const std::string& part, const ConvStemConfig& c, int64_t d);
 
+  // The linear layer that came last is rows first_row .. of a stored one with `stored_rows` rows (packed q, k, v).
+  void packed(int64_t first_row, int64_t stored_rows);
   // The linear layer that came last may be found under this name too.
   void or_else(const std::string& part);
 

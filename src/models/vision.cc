@@ -86,12 +86,10 @@ void block_rows(SpecList& rows, const VitConfig& c, const VisionNames& n, const 
     rows.gain(name + own + std::string(".weight"), d, part(stored) + ".weight");
   };
   norm(".norm1", n.norm1);
-  if (n.qkv.empty()) {
-    rows.linear(name + ".attn.q", d, d, part(n.q), c.qkv_bias);
-    rows.linear(name + ".attn.k", d, d, part(n.k), c.qkv_bias);
-    rows.linear(name + ".attn.v", d, d, part(n.v), c.qkv_bias);
-  } else {
-    rows.linear(name + ".attn.qkv", 3 * d, d, part(n.qkv), c.qkv_bias);
+  for (int which = 0; which < 3; ++which) {  // apart in the graph, whatever the file does
+    std::string_view apart[] = {n.q, n.k, n.v};
+    rows.linear(name + ".attn." + "qkv"[which], d, d, part(n.qkv.empty() ? apart[which] : n.qkv), c.qkv_bias);
+    if (!n.qkv.empty()) rows.packed(int64_t{which} * d, int64_t{3} * d);
   }
   if (c.head_norm == HeadNorm::RmsAll) {
     rows.gain(name + ".attn.q_norm.weight", d, part(n.q_norm) + ".weight");

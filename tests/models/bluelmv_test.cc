@@ -81,6 +81,24 @@ TEST(BlueLmV, GoldenValuesOnEveryExecutor) {
   }
 }
 
+// transformers' SigLIP and Llama with the projector in torch (tools/parity/bluelmv.py): two tiles, then six ids.
+TEST(BlueLmV, GivesTheLogitsOfTransformers) {
+  std::string folder = GALAGO_SOURCE_DIR "/tests/golden/bluelm-v";
+  Checkpoint checkpoint = load_checkpoint(folder);
+  SafetensorsFile expected = SafetensorsFile::open(folder + "/expected.safetensors");
+  Tensor ids = expected.get("ids"), rows = expected.get("rows"), logits = expected.get("logits");
+  TraceInput input{.views = {expected.get("pixels")}};
+  for (int32_t i = 0; i < rows.shape()[0]; ++i) input.rows.push_back(i);
+  input.rows_at = input.rows;
+  input.ids.assign(input.rows.size(), 0);
+  input.ids.insert(input.ids.end(), ids.i32().begin(), ids.i32().end());
+  for (auto& [name, executor] : all_executors()) {
+    Trace trace = run_trace(*checkpoint.model, checkpoint.weights, *executor, input);
+    EXPECT_LT(relative_difference(trace.at("projector.out").f32(), rows.f32()), 2e-5) << name;  // both float32
+    EXPECT_LT(relative_difference(trace.at("logits").f32(), logits.f32()), 2e-5) << name;
+  }
+}
+
 TEST(BlueLmV, TheFeatureLayerCountsFromTheEnd) {
   GoldenModel two = golden_model(tiny({{"layers", 2}, {"feature_layer", -1}})), three = golden_model(tiny());
   auto executor = cpu::make_executor(std::make_shared<ThreadPool>(2));
@@ -158,7 +176,7 @@ TEST(BlueLmV, ChunksOfAnySizeGiveTheSameLogits) {
             1e-5);
 }
 
-TEST(BlueLmV, SavedFolderOwnFileAndLlavaBundleGiveTheSameLogits) {
+TEST(BlueLmV, SavedFolderOwnFileAndOtherPrefixesGiveTheSameLogits) {
   auto executor = cpu::make_executor(std::make_shared<ThreadPool>(2));
   std::string folder = (std::filesystem::path(::testing::TempDir()) / "galago_bluelmv").string();
   std::filesystem::create_directories(folder);
@@ -173,12 +191,15 @@ TEST(BlueLmV, SavedFolderOwnFileAndLlavaBundleGiveTheSameLogits) {
     Checkpoint loaded = load_checkpoint(path);
     EXPECT_EQ(logits_of(*loaded.model, loaded.weights, *executor, ids, {&picture, 1}), want) << path;
   }
-  std::vector<NamedTensor> bundle = reference_tensors(*m.model, m.weights);
-  for (NamedTensor& tensor : bundle)
-    if (tensor.name.starts_with("vision_tower.")) tensor.name = "vision_tower." + tensor.name;
-  write_safetensors(folder + "/model.safetensors", bundle);
-  Checkpoint loaded = load_checkpoint(folder);
-  EXPECT_EQ(logits_of(*loaded.model, loaded.weights, *executor, ids, {&picture, 1}), want);
+  for (const char* prefix : {"vision_tower.vision_tower.vision_model.", "vision_tower."}) {
+    std::vector<NamedTensor> bundle = reference_tensors(*m.model, m.weights);
+    const std::string usual = "vision_tower.vision_model.";
+    for (NamedTensor& tensor : bundle)
+      if (tensor.name.starts_with(usual)) tensor.name = prefix + tensor.name.substr(usual.size());
+    write_safetensors(folder + "/model.safetensors", bundle);
+    Checkpoint loaded = load_checkpoint(folder);
+    EXPECT_EQ(logits_of(*loaded.model, loaded.weights, *executor, ids, {&picture, 1}), want) << prefix;
+  }
 }
 
 Grid grid_of(const Json& config, int width, int height) {

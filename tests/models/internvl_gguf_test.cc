@@ -18,6 +18,9 @@ std::string vision_name(std::string name) {
                                        {".norm1.", ".ln1."},
                                        {".norm2.", ".ln2."},
                                        {".attn.proj", ".attn_out"},
+                                       {".attn.q.", ".attn_q."},
+                                       {".attn.k.", ".attn_k."},
+                                       {".attn.v.", ".attn_v."},
                                        {".attn.q_norm", ".attn_q_norm"},
                                        {".attn.k_norm", ".attn_k_norm"},
                                        {".mlp.fc1", ".ffn_up"},
@@ -38,15 +41,7 @@ void add_vision_weights(GgufWriter& writer, const Weights& weights) {
     Shape shape = data.shape();
     if (name.ends_with("cls_token")) data = data.reshaped({shape.last()});
     if (name.ends_with("pos_embed")) data = data.reshaped({shape[1], shape[2]});
-    if (name.find(".attn.qkv.") == name.npos) {
-      writer.add(vision_name(name), data);
-      continue;
-    }
-    for (int i = 0; i < 3; ++i) {
-      std::string third = name;
-      replace(third, ".attn.qkv.", std::string(".attn_") + "qkv"[i] + ".");
-      writer.add(vision_name(third), data.rows(i * shape[0] / 3, (i + 1) * shape[0] / 3));
-    }
+    writer.add(vision_name(name), data);
   }
 }
 

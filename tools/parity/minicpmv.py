@@ -149,8 +149,8 @@ def resampler(x, h, w, n_queries, query_positions):
 def language(version):
     """transformers' model with hashed weights; MiniCPM folded into a Llama. Returns model and embedding scale."""
     t = transformers
-    make, config_of = {"2.0": (t.LlamaForCausalLM, t.LlamaConfig), "2.5": (t.LlamaForCausalLM, t.LlamaConfig),
-                       "2.6": (t.Qwen2ForCausalLM, t.Qwen2Config), "4.5": (t.Qwen3ForCausalLM, t.Qwen3Config)}[version]
+    make, config_of = {"2.6": (t.Qwen2ForCausalLM, t.Qwen2Config),
+                       "4.5": (t.Qwen3ForCausalLM, t.Qwen3Config)}.get(version, (t.LlamaForCausalLM, t.LlamaConfig))
     config = config_of(vocab_size=VOCAB, hidden_size=E, intermediate_size=TEXT_FFN, num_hidden_layers=TEXT_BLOCKS,
                        num_attention_heads=4, num_key_value_heads=4 if version == "2.0" else 2, rms_norm_eps=1e-5,
                        max_position_embeddings=4096, head_dim=16, tie_word_embeddings=False,
@@ -197,7 +197,7 @@ def row(x):
 
 
 def main():
-    for version in ("2.0", "2.5", "2.6", "4.5"):
+    for version in ("2.0", "2.5", "2.6", "4.0", "4.5"):
         for h, w in ((3, 3), (3, 5), (2, 10)):
             image = hashed("image", 1, 3, h * PATCH, w * PATCH)[0]
             x = tower_20(image, h, w) if version == "2.0" else tower_navit(image, h, w, version == "2.5")
