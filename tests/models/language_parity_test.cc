@@ -13,8 +13,8 @@
 namespace galago::testing {
 namespace {
 
-// Both sides work in float32 and differ in the order of sums; measured 2e-6 of the largest logit.
-constexpr double kRelative = 2e-5;
+// Both sides work in float32 and differ in the order of sums; measured below 1e-6 of the largest logit.
+constexpr double kRelative = 5e-6;
 
 class TransformersModel : public ::testing::TestWithParam<const char*> {};
 
