@@ -58,9 +58,7 @@ VitConfig read_vision(const Json& json) {
   c.n_blocks = r.integer("layers", 1, kMaxLayers, 27);
   c.n_heads = r.integer("heads", 1, kMaxHeads, 16);
   c.eps = r.number("ln_eps", 0, 1, 1e-6);
-  if (c.d_model % c.n_heads != 0 || c.image_size < c.patch_size)
-    throw invalid_input("{}: vision tower of {} channels in {} heads, tiles of {} pixels in patches of {}", kSubject,
-                        c.d_model, c.n_heads, c.image_size, c.patch_size);
+  check_vision(c, kSubject);
   read_feature_layer(json, c);
   return c;
 }
@@ -264,8 +262,7 @@ Json preset(std::string_view size) {
 Family bluelmv_family() {
   return {.name = "bluelm-v",
           .title = "BlueLM-V (arXiv 2411.10640) over any language model",
-          .recognises =
-              [](const Json& config) { return config.is_object() && config.value("model_type", Json()) == "bluelm_v"; },
+          .recognises = [](const Json& config) { return model_type(config) == "bluelm_v"; },
           .make = [](const Json& config) -> std::unique_ptr<Model> { return std::make_unique<BlueLmV>(config); },
           .preset = preset,
           .presets =

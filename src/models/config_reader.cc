@@ -6,6 +6,11 @@
 
 namespace galago {
 
+std::string model_type(const Json& config) {
+  const Json type = config.is_object() ? config.value("model_type", Json()) : Json();
+  return type.is_string() ? type.get<std::string>() : "";
+}
+
 ConfigReader::ConfigReader(const Json& config, std::string subject) : config_(config), subject_(std::move(subject)) {
   if (!config.is_object()) throw invalid_input("{}: expected a JSON object", subject_);
 }

@@ -12,6 +12,11 @@ namespace galago {
 inline constexpr int64_t kMaxWidth = 1 << 20, kMaxLayers = 512, kMaxHeads = 4096, kMaxVocab = 4 << 20,
                          kMaxImageSide = 16384, kMaxContext = 1 << 24;
 
+// Orders of rows are listed for every block of packed matrices: blocks times width. The largest published: 2 million.
+inline constexpr int64_t kMaxRows = 1 << 22;
+
+std::string model_type(const Json& config);  // empty where config.json has no such text
+
 class ConfigReader {
  public:
   ConfigReader(const Json& config, std::string subject);

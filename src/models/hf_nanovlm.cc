@@ -67,6 +67,9 @@ Config read(const Json& json) {
     throw invalid_input(
         "config of hf-nanovlm: {} pixels in patches of {} give no grid that mp_pixel_shuffle_factor {} divides",
         v.image_size, v.patch_size, c.shuffle);
+  if (int64_t{v.d_model} * c.shuffle * c.shuffle > kMaxWidth)
+    throw invalid_input("config of hf-nanovlm: {} channels of {} x {} patches joined; the limit is {}", v.d_model,
+                        c.shuffle, c.shuffle, kMaxWidth);
   if (v.d_model % v.n_heads != 0 || t.d_model % t.n_heads != 0 || t.n_heads % t.n_kv_heads != 0 || t.d_head() % 2 != 0)
     throw invalid_input("config of hf-nanovlm: widths {} and {} do not split into {} and {} heads ({} for keys)",
                         v.d_model, t.d_model, v.n_heads, t.n_heads, t.n_kv_heads);

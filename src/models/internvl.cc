@@ -76,8 +76,7 @@ VitConfig read_vision(const Json& json) {
   c.layer_scale = true;
   c.positions = VitPositions::Bicubic;
   choice(r, "hidden_act", {"gelu"});
-  if (c.d_model % c.n_heads != 0)
-    throw invalid_input("{}: vision tower of {} channels in {} heads", kSubject, c.d_model, c.n_heads);
+  check_vision(c, kSubject);
   return c;
 }
 
@@ -131,6 +130,9 @@ void check_sizes(const Config& c, double ratio) {
   if (!whole || c.tile % (c.vision.patch_size * c.factor) != 0)
     throw invalid_input("{}: tiles of {} pixels in patches of {} do not join by downsample_ratio {}", kSubject, c.tile,
                         c.vision.patch_size, ratio);
+  if (int64_t{c.vision.d_model} * c.factor * c.factor > kMaxWidth)
+    throw invalid_input("{}: {} channels of {} x {} patches joined; the limit is {}", kSubject, c.vision.d_model,
+                        c.factor, c.factor, kMaxWidth);
 }
 
 // What the reference can do and galago does not.
@@ -353,18 +355,16 @@ Json from_gguf(const GgufFile& text, const GgufFile* vision) {
 }  // namespace
 
 Family internvl_family() {
-  return {
-      .name = "internvl",
-      .title = "InternVL2-2B, Mini-Monkey (arXiv 2408.02034)",
-      .recognises =
-          [](const Json& config) { return config.is_object() && config.value("model_type", "") == "internvl_chat"; },
-      .make = [](const Json& config) -> std::unique_ptr<Model> { return std::make_unique<InternVl>(config); },
-      .preset = preset,
-      .presets =
-          [] {
-            return std::vector<std::string_view>{"tiny", "tiny-minimonkey", "tiny-6b", "2b", "minimonkey-2b"};
-          },
-      .from_gguf = from_gguf};
+  return {.name = "internvl",
+          .title = "InternVL2-2B, Mini-Monkey (arXiv 2408.02034)",
+          .recognises = [](const Json& config) { return model_type(config) == "internvl_chat"; },
+          .make = [](const Json& config) -> std::unique_ptr<Model> { return std::make_unique<InternVl>(config); },
+          .preset = preset,
+          .presets =
+              [] {
+                return std::vector<std::string_view>{"tiny", "tiny-minimonkey", "tiny-6b", "2b", "minimonkey-2b"};
+              },
+          .from_gguf = from_gguf};
 }
 
 }  // namespace galago

@@ -31,11 +31,16 @@ struct Config {
 const char kSubject[] = "config of minicpmv";
 
 Version read_version(const Json& json) {
+  ConfigReader r(json, kSubject);
   std::string version;
   if (auto found = json.find("version"); found != json.end() && !found->is_null())
-    version = found->is_string() ? found->get<std::string>() : fmt::format("{:.1f}", found->get<double>());
+    version = found->is_string()   ? found->get<std::string>()
+              : found->is_number() ? fmt::format("{:.1f}", found->get<double>())
+                                   : found->dump();
   if (version.empty())
-    return json.value("hidden_size", 0) == 2304 && json.value("query_num", 64) == 64 ? Version::V20 : Version::V25;
+    return r.integer("hidden_size", 1, kMaxWidth, 0) == 2304 && r.integer("query_num", 1, 4096, 64) == 64
+               ? Version::V20
+               : Version::V25;
   if (version == "2.0") return Version::V20;
   if (version == "2.5") return Version::V25;
   if (version == "2.6") return Version::V26;
@@ -70,9 +75,7 @@ VitConfig read_vision(const Json& json, Version version) {
                 : version == Version::V25 ? VitPositions::Strip
                                           : VitPositions::Buckets;
   c.activation = first ? UnaryKind::GeluErf : UnaryKind::GeluTanh;
-  if (c.n_blocks < 1 || c.d_model % c.n_heads != 0)
-    throw invalid_input("{}: vision tower of {} blocks, {} channels in {} heads", kSubject, c.n_blocks, c.d_model,
-                        c.n_heads);
+  check_vision(c, kSubject);
   return c;
 }
 
@@ -325,8 +328,7 @@ Json from_gguf(const GgufFile& text, const GgufFile* vision) {
 Family minicpmv_family() {
   return {.name = "minicpmv",
           .title = "MiniCPM-V 2.0, 2.5, 2.6, 4.0, 4.5 (arXiv 2408.01800)",
-          .recognises =
-              [](const Json& config) { return config.is_object() && config.value("model_type", "") == "minicpmv"; },
+          .recognises = [](const Json& config) { return model_type(config) == "minicpmv"; },
           .make = [](const Json& config) -> std::unique_ptr<Model> { return std::make_unique<MiniCpmV>(config); },
           .preset = preset,
           .presets =

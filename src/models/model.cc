@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "models/config_reader.h"
 
 namespace galago {
 
@@ -38,9 +39,9 @@ const Family* find_family(std::string_view name) {
 std::unique_ptr<Model> make_model(const Json& config, const std::string& subject) {
   for (const Family& family : all_families())
     if (family.recognises(config)) return family.make(config);
-  std::string type = config.is_object() ? config.value("model_type", "none given") : "not an object";
+  std::string type = model_type(config);
   throw unsupported("{}: no model family recognises this config (model_type: {}). `galago models` lists them.", subject,
-                    type);
+                    type.empty() ? "none given" : type);
 }
 
 void require_reference_names(Dialect dialect, std::string_view family) {

@@ -195,8 +195,7 @@ Json preset(std::string_view size) {
 Family nanovlms_family() {
   return {.name = "nanovlms",
           .title = "NanoVLMs mini / base / large (arXiv 2502.07838)",
-          .recognises =
-              [](const Json& config) { return config.is_object() && config.value("model_type", "") == "nanovlms"; },
+          .recognises = [](const Json& config) { return model_type(config) == "nanovlms"; },
           .make = [](const Json& config) -> std::unique_ptr<Model> { return std::make_unique<NanoVlms>(config); },
           .preset = preset,
           .presets =

@@ -72,8 +72,7 @@ VitConfig read_vision(const Json& json) {
   c.class_token = true;
   c.final_norm = false;
   c.positions = VitPositions::Bicubic;
-  if (c.d_model % c.n_heads != 0)
-    throw invalid_input("{}: a vision tower of {} channels in {} heads", kSubject, c.d_model, c.n_heads);
+  check_vision(c, kSubject);
   return c;
 }
 
@@ -351,19 +350,17 @@ Json preset(std::string_view size) {
 }  // namespace
 
 Family tinygptv_family() {
-  return {
-      .name = "tinygpt-v",
-      .title = "TinyGPT-V, stages 1 to 4 (arXiv 2312.16862)",
-      .recognises =
-          [](const Json& config) { return config.is_object() && config.value("model_type", Json()) == "tinygpt-v"; },
-      .make = [](const Json& config) -> std::unique_ptr<Model> { return std::make_unique<TinyGptV>(config); },
-      .preset = preset,
-      .presets =
-          [] {
-            return std::vector<std::string_view>{"tiny", "stage1", "stage2", "stage3", "stage4"};
-          },
-      .open = open_tinygptv,
-      .save = save_tinygptv};
+  return {.name = "tinygpt-v",
+          .title = "TinyGPT-V, stages 1 to 4 (arXiv 2312.16862)",
+          .recognises = [](const Json& config) { return model_type(config) == "tinygpt-v"; },
+          .make = [](const Json& config) -> std::unique_ptr<Model> { return std::make_unique<TinyGptV>(config); },
+          .preset = preset,
+          .presets =
+              [] {
+                return std::vector<std::string_view>{"tiny", "stage1", "stage2", "stage3", "stage4"};
+              },
+          .open = open_tinygptv,
+          .save = save_tinygptv};
 }
 
 }  // namespace galago

@@ -122,6 +122,18 @@ void vision_rows(SpecList& rows, const VitConfig& c, const VisionNames& n, const
   if (c.final_norm) rows.layer_norm("vision.norm", d, part(n.norm));
 }
 
+void check_vision(const VitConfig& c, const std::string& subject) {
+  if (c.n_blocks < 1 || c.d_model % c.n_heads != 0)
+    throw invalid_input("{}: vision tower of {} blocks, {} channels in {} heads", subject, c.n_blocks, c.d_model,
+                        c.n_heads);
+  if (c.image_size < c.patch_size)
+    throw invalid_input("{}: vision tower for {} pixels a side in patches of {}; expected at least one patch", subject,
+                        c.image_size, c.patch_size);
+  if (int64_t{c.n_blocks} * c.d_model > kMaxRows)
+    throw invalid_input("{}: vision tower of {} blocks of {} channels; the limit is {} channels in all", subject,
+                        c.n_blocks, c.d_model, kMaxRows);
+}
+
 VitConfig vision_config_from_gguf(const GgufFile& file) {
   VitConfig c;
   auto count = [&](const char* key, int64_t low, int64_t high) {
@@ -138,9 +150,7 @@ VitConfig vision_config_from_gguf(const GgufFile& file) {
   c.final_norm = file.has("v.post_ln.weight");
   for (c.n_blocks = 0; file.has(fmt::format("v.blk.{}.ln1.weight", c.n_blocks)); ++c.n_blocks) {
   }
-  if (c.n_blocks == 0 || c.d_model % c.n_heads != 0)
-    throw invalid_input("{}: {} blocks of {} channels in {} heads; expected a vision tower", file.path(), c.n_blocks,
-                        c.d_model, c.n_heads);
+  check_vision(c, file.path());
   return c;
 }
 

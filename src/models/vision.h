@@ -34,6 +34,9 @@ void vision_rows(SpecList& rows, const VitConfig& c, const VisionNames& names, c
 inline constexpr int kMaxPatchesASide = 2048;
 
 // Keys clip.vision.* of an mmproj file; block_count is what the tensors say, not the key (2024 files are off by one).
+// Throws InvalidInput where channels do not split into heads, no patch fits, or blocks and width together are too much.
+void check_vision(const VitConfig& c, const std::string& subject);
+
 VitConfig vision_config_from_gguf(const GgufFile& file);
 
 }  // namespace galago

@@ -341,10 +341,7 @@ Json preset(std::string_view size) {
 Family xcomposer_family() {
   return {.name = "xcomposer2-4khd",
           .title = "InternLM-XComposer2-4KHD (arXiv 2404.06512)",
-          .recognises =
-              [](const Json& config) {
-                return config.is_object() && config.value("model_type", "") == "internlmxcomposer2";
-              },
+          .recognises = [](const Json& config) { return model_type(config) == "internlmxcomposer2"; },
           .make = [](const Json& config) -> std::unique_ptr<Model> { return std::make_unique<XComposer>(config); },
           .preset = preset,
           .presets =
