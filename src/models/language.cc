@@ -5,6 +5,8 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "models/language_rope.h"
+#include "text/chat_template.h"
 
 namespace galago {
 namespace {
@@ -25,7 +27,13 @@ constexpr LanguageNames kLlama{.token_embed = "model.embed_tokens",
                                .k_norm = "self_attn.k_norm",
                                .gate = "mlp.gate_proj",
                                .up = "mlp.up_proj",
-                               .down = "mlp.down_proj"};
+                               .down = "mlp.down_proj",
+                               .q_a = "self_attn.q_a_proj",
+                               .q_a_norm = "self_attn.q_a_layernorm",
+                               .q_b = "self_attn.q_b_proj",
+                               .kv_a = "self_attn.kv_a_proj_with_mqa",
+                               .kv_a_norm = "self_attn.kv_a_layernorm",
+                               .kv_b = "self_attn.kv_b_proj"};
 constexpr LanguageNames kInternLm2{.token_embed = "model.tok_embeddings",
                                    .norm = "model.norm",
                                    .head = "output",
@@ -81,7 +89,13 @@ constexpr LanguageNames gguf_names(Packing packing, bool interleaved) {
           .gate = "ffn_gate",
           .up = "ffn_up",
           .down = "ffn_down",
-          .interleaved = interleaved};
+          .interleaved = interleaved,
+          .q_a = "attn_q_a",
+          .q_a_norm = "attn_q_a_norm",
+          .q_b = "attn_q_b",
+          .kv_a = "attn_kv_a_mqa",
+          .kv_a_norm = "attn_kv_a_norm",
+          .kv_b = "attn_kv_b"};
 }
 constexpr LanguageNames kGguf = gguf_names(Packing::Separate, false);
 constexpr LanguageNames kGgufInterleaved = gguf_names(Packing::Separate, true);
@@ -95,7 +109,25 @@ void read_minicpm(const ConfigReader& r, Language& l) {
   c.residual_scale = static_cast<float>(scale_depth / std::sqrt(static_cast<double>(c.n_blocks)));
   c.logit_scale = static_cast<float>(r.number("dim_model_base", 1, 1e6, c.d_model) / static_cast<double>(c.d_model));
   c.mlp.n_experts = r.integer("num_experts", 0, 256, 0);
-  if (c.mlp.n_experts > 0) c.mlp.n_experts_used = r.integer("num_experts_per_tok", 1, c.mlp.n_experts, 2);
+  if (c.mlp.n_experts > 0)
+    c.mlp.n_experts_used = r.integer("num_experts_per_tok", 1, c.mlp.n_experts, std::min(2, c.mlp.n_experts));
+}
+
+// Widths of transformers' MiniCPM3Config and of the published size where a field is missing.
+void read_minicpm3(const ConfigReader& r, Language& l) {
+  read_minicpm(r, l);
+  DecoderConfig& c = l.decoder;
+  LatentConfig latent{.q_rank = r.integer("q_lora_rank", 1, kMaxWidth, 0),
+                      .kv_rank = r.integer("kv_lora_rank", 1, kMaxWidth, 256),
+                      .d_nope = r.integer("qk_nope_head_dim", 1, kMaxWidth, 64),
+                      .d_rope = r.integer("qk_rope_head_dim", 2, kMaxWidth, 32),
+                      .d_value = r.integer("v_head_dim", 1, kMaxWidth, std::max(1, c.d_model / c.n_heads))};
+  c.n_kv_heads = c.n_heads;
+  c.head_width = latent.d_head();
+  c.n_rotary = latent.d_rope;
+  c.latent = latent;
+  l.proj_bias = r.boolean("attention_bias", false);
+  l.mlp_bias = r.boolean("mlp_bias", false);
 }
 
 void read_qwen2(const ConfigReader&, Language& l) { l.qkv_bias = true; }
@@ -141,6 +173,7 @@ struct Architecture {
 
 constexpr Architecture kArchitectures[] = {
     {"minicpm", "minicpm", &kLlama, &kGgufInterleaved, true, read_minicpm},
+    {"minicpm3", "minicpm3", &kLlama, &kGguf, true, read_minicpm3},
     {"llama", "llama", &kLlama, &kGgufInterleaved, false, read_nothing},
     {"qwen2", "qwen2", &kLlama, &kGguf, false, read_qwen2},
     {"qwen3", "qwen3", &kLlama, &kGguf, false, read_qwen3},
@@ -150,71 +183,10 @@ constexpr Architecture kArchitectures[] = {
 };
 
 const Architecture* find_architecture(const Json& config) {
-  std::string type = config.is_object() ? config.value("model_type", "") : "";
+  std::string type = model_type(config);
   for (const Architecture& a : kArchitectures)
     if (a.type == type) return &a;
   return nullptr;
-}
-
-// Inverse frequencies divided by one factor a channel pair, cos and sin times attention factor (Phi-3's longrope;
-// MiniCPM3, MiniCPM4).
-void read_long_rope(const Json& scaling, Language& l, const std::string& subject) {
-  ConfigReader r(scaling, subject + ": rope_scaling");
-  int original = r.integer("original_max_position_embeddings", 1, kMaxContext);
-  const char* field = l.max_context > original ? "long_factor" : "short_factor";
-  if (!scaling.contains(field) || !scaling[field].is_array() ||
-      static_cast<int>(scaling[field].size()) != l.decoder.d_head() / 2)
-    throw invalid_input("{}: rope_scaling.{}: expected {} numbers, one for each pair of channels", subject, field,
-                        l.decoder.d_head() / 2);
-  for (const Json& factor : scaling[field]) {
-    if (!factor.is_number() || !(factor.get<double>() > 0))
-      throw invalid_input("{}: rope_scaling.{} holds {}; expected positive numbers", subject, field, factor.dump());
-    l.decoder.rope_factors.push_back(factor.get<float>());
-  }
-  double ratio = static_cast<double>(l.max_context) / original;
-  if (ratio > 1) l.decoder.rope_scale = static_cast<float>(std::sqrt(1 + std::log(ratio) / std::log(original)));
-}
-
-// Llama 3.1: low frequencies are slowed down by `factor`, high ones kept, those between blended.
-void read_llama3_rope(const Json& scaling, Language& l, const std::string& subject) {
-  ConfigReader r(scaling, subject + ": rope_scaling");
-  double factor = r.number("factor", 1, 1e6), low = r.number("low_freq_factor", 0, 1e6, 1),
-         high = r.number("high_freq_factor", 0, 1e6, 4);
-  double original = r.integer("original_max_position_embeddings", 1, kMaxContext, 8192);
-  int n = l.decoder.d_head();
-  for (int i = 0; i < n / 2; ++i) {
-    double wave = 2 * M_PI * std::pow(static_cast<double>(l.decoder.rope_base), 2.0 * i / n);
-    double smooth = std::clamp((original / wave - low) / (high - low), 0.0, 1.0);
-    l.decoder.rope_factors.push_back(static_cast<float>(1 / ((1 - smooth) / factor + smooth)));
-  }
-}
-
-void read_rope_scaling(const Json& config, Language& l, const std::string& subject) {
-  auto found = config.find("rope_scaling");
-  if (found == config.end() || found->is_null()) return;
-  if (!found->is_object()) throw invalid_input("{}: rope_scaling: expected an object or null", subject);
-  std::string type = found->value("rope_type", found->value("type", "default"));
-  if (type == "longrope") return read_long_rope(*found, l, subject);
-  if (type == "llama3") return read_llama3_rope(*found, l, subject);
-  if (type == "linear") {
-    float factor = ConfigReader(*found, subject + ": rope_scaling").number("factor", 1e-3, 1e6);
-    l.decoder.rope_factors.assign(static_cast<size_t>(l.decoder.d_head() / 2), factor);
-    return;
-  }
-  // dynamic NTK changes nothing up to max_position_embeddings, and longer contexts are refused.
-  if (type != "default" && type != "dynamic")
-    throw unsupported("{}: rope_scaling of type {}; galago knows linear, dynamic, longrope and llama3", subject, type);
-}
-
-// transformers 5 keeps what belongs to the rotation in one object; before, these were fields of their own.
-Json with_rope_fields(Json config) {
-  auto found = config.find("rope_parameters");
-  if (found == config.end() || !found->is_object()) return config;
-  Json rope = *found;
-  for (const char* field : {"rope_theta", "partial_rotary_factor"})
-    if (rope.contains(field)) config[field] = rope[field];
-  config["rope_scaling"] = rope;
-  return config;
 }
 
 void check_heads(const DecoderConfig& c, const std::string& subject) {
@@ -222,6 +194,11 @@ void check_heads(const DecoderConfig& c, const std::string& subject) {
   if (!fits || c.n_heads % c.n_kv_heads != 0 || c.d_head() % 2 != 0)
     throw invalid_input("{}: hidden_size {} does not split into {} heads of an even width ({} for keys)", subject,
                         c.d_model, c.n_heads, c.n_kv_heads);
+  int64_t width = int64_t{c.n_heads} * c.d_head();
+  if (c.latent) width += int64_t{c.n_heads} * c.latent->d_value;
+  if (width > kMaxWidth || width * c.n_blocks > kMaxRows)
+    throw invalid_input("{}: {} blocks of {} heads of {} channels; the limit is {} channels in a block, {} in all",
+                        subject, c.n_blocks, c.n_heads, c.d_head(), kMaxWidth, kMaxRows);
 }
 
 std::string in_block(const LanguageNames& n, const std::string& prefix, int i) {
@@ -251,6 +228,28 @@ void projection_rows(SpecList& rows, const Language& l, const LanguageNames& n, 
   if (!l.qkv_bias) return;
   rows.bias(name + ".bias", heads * c.d_head(), {part + ".bias"});
   place(rows.last());
+}
+
+void latent_rows(SpecList& rows, const Language& l, const LanguageNames& n, const std::string& name,
+                 const std::string& block) {
+  const LatentConfig& c = *l.decoder.latent;
+  int heads = l.decoder.n_heads, d = l.decoder.d_model;
+  auto matrix = [&](const char* own, std::string_view part, int n_out, int n_in, bool bias) {
+    rows.linear(name + own, n_out, n_in, block + std::string(part), bias);
+  };
+  auto gain = [&](const char* own, std::string_view part, int width) {
+    rows.gain(name + own, width, block + std::string(part) + ".weight");
+  };
+  if (c.q_rank == 0) {
+    matrix(".q", n.q, heads * c.d_head(), d, false);
+  } else {
+    matrix(".q_a", n.q_a, c.q_rank, d, l.proj_bias);
+    gain(".q_a_norm.weight", n.q_a_norm, c.q_rank);
+    matrix(".q_b", n.q_b, heads * c.d_head(), c.q_rank, false);
+  }
+  matrix(".kv_a", n.kv_a, c.kv_rank + c.d_rope, d, l.proj_bias);
+  gain(".kv_a_norm.weight", n.kv_a_norm, c.kv_rank);
+  matrix(".kv_b", n.kv_b, heads * (c.d_nope + c.d_value), c.kv_rank, false);
 }
 
 void norm_rows(SpecList& rows, const Language& l, const std::string& name, int width, const std::string& part) {
@@ -292,7 +291,11 @@ void block_rows(SpecList& rows, const Language& l, const LanguageNames& n, Diale
   const DecoderConfig& c = l.decoder;
   std::string name = fmt::format("text.blocks.{}", i), block = in_block(n, prefix, i);
   norm_rows(rows, l, name + ".norm1", c.d_model, block + std::string(n.norm1));
-  for (char which : {'q', 'k', 'v'}) projection_rows(rows, l, n, which, name + ".attn." + which, block);
+  if (c.latent)
+    latent_rows(rows, l, n, name + ".attn", block);
+  else
+    for (char which : {'q', 'k', 'v'}) projection_rows(rows, l, n, which, name + ".attn." + which, block);
+  int d_value = c.latent ? c.latent->d_value : c.d_head();
   if (c.head_norm != HeadNorm::None) {
     auto head_norm = [&](const char* own, std::string_view part) {
       rows.gain(name + own + std::string(".weight"), c.d_head(), block + std::string(part) + ".weight");
@@ -302,7 +305,7 @@ void block_rows(SpecList& rows, const Language& l, const LanguageNames& n, Diale
     head_norm(".attn.q_norm", n.q_norm);
     head_norm(".attn.k_norm", n.k_norm);
   }
-  rows.linear(name + ".attn.proj", c.d_model, c.n_heads * c.d_head(), block + std::string(n.proj), l.proj_bias);
+  rows.linear(name + ".attn.proj", c.d_model, c.n_heads * d_value, block + std::string(n.proj), l.proj_bias);
   if (!c.shared_norm) norm_rows(rows, l, name + ".norm2", c.d_model, block + std::string(n.norm2));
   if (c.mlp.n_experts > 0) return expert_rows(rows, l, dialect, name + ".mlp", block);
   mlp_rows(rows, l, n, name + ".mlp", block);
@@ -330,11 +333,17 @@ std::vector<int32_t> interleaved_rows(int n_heads, int d_head) {
 
 bool is_language(const Json& config) { return find_architecture(config) != nullptr; }
 
+Json with_chat_template(Json config, std::string_view jinja) {
+  const ChatTemplate* chat = is_language(config) ? detect_chat_template(jinja) : nullptr;
+  if (chat && !config.contains("chat_template_name")) config["chat_template_name"] = chat->name;
+  return config;
+}
+
 Language read_language(const Json& json, const std::string& subject) {
   const Architecture* a = find_architecture(json);
   if (!a)
     throw unsupported("{}: language model of type {}; `galago models` lists what is known", subject,
-                      json.is_object() ? json.value("model_type", "(none)") : "(none)");
+                      model_type(json).empty() ? "(none)" : model_type(json));
   Json config = with_rope_fields(json);
   ConfigReader r(config, subject);
   Language l{.type = std::string(a->type), .names = a->names, .gguf_names = a->gguf_names};
@@ -350,14 +359,15 @@ Language read_language(const Json& json, const std::string& subject) {
   c.rope_base = r.number("rope_theta", 1, 1e12, 10000);
   l.max_context = r.integer("max_position_embeddings", 1, kMaxContext, 4096);
   l.tied = r.boolean("tie_word_embeddings", a->tied);
-  check_heads(c, subject);
   a->read(r, l);
+  check_heads(c, subject);
   read_rope_scaling(config, l, subject);
   return l;
 }
 
 CacheSpec cache_of(const Language& l) {
-  return {l.decoder.n_blocks, l.decoder.n_kv_heads, l.decoder.d_head(), l.max_context};
+  const DecoderConfig& c = l.decoder;
+  return {c.n_blocks, c.n_kv_heads, c.d_head(), l.max_context, c.latent ? c.latent->d_value : 0};
 }
 
 void language_rows(SpecList& rows, const Language& l, Dialect dialect, const std::string& prefix) {
@@ -402,7 +412,16 @@ Json language_config_from_gguf(const GgufFile& file) {
   config["partial_rotary_factor"] = config["rotary_pct"] = rotary / config["head_dim"].get<double>();
   if (file.has_key(key("use_parallel_residual")))
     config["use_parallel_residual"] = file.get_bool(key("use_parallel_residual"));
-  if (a->type == "minicpm") {  // files of 2024 lack the scales, and then the published ones hold
+  config["rope_scaling"] = rope_scaling_from_gguf(file, arch + ".", config["max_position_embeddings"]);
+  if (a->type == "minicpm3") {
+    int64_t turning = file.get_count(key("rope.dimension_count"), 2, kMaxWidth, 32);
+    config["q_lora_rank"] = file.get_count(key("attention.q_lora_rank"), 1, kMaxWidth);
+    config["kv_lora_rank"] = file.get_count(key("attention.kv_lora_rank"), 1, kMaxWidth);
+    config["qk_rope_head_dim"] = turning;
+    config["qk_nope_head_dim"] = config["head_dim"].get<int64_t>() - turning;
+    config["v_head_dim"] = d / heads;
+  }
+  if (a->read == read_minicpm || a->read == read_minicpm3) {  // without scales in the file the published ones hold
     double root = std::sqrt(static_cast<double>(n_blocks)), width = static_cast<double>(d);
     config["scale_emb"] = file.get_f32(key("embedding_scale"), 12);
     config["scale_depth"] = file.get_f32(key("residual_scale"), static_cast<float>(1.4 / root)) * root;
@@ -410,7 +429,7 @@ Json language_config_from_gguf(const GgufFile& file) {
     config["num_experts"] = file.get_count(key("expert_count"), 0, 256, 0);
     config["num_experts_per_tok"] = file.get_count(key("expert_used_count"), 0, 256, 2);
   }
-  return config;
+  return with_chat_template(config, file.get_string("tokenizer.chat_template", ""));
 }
 
 }  // namespace galago

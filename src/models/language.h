@@ -23,6 +23,7 @@ struct LanguageNames {
   std::string_view q_norm, k_norm;
   std::string_view gate, up, down;  // fc1 is `up` and fc2 `down` where there is no gate
   bool interleaved = false;         // rows of q and k ordered for rotation of neighbours (llama.cpp)
+  std::string_view q_a, q_a_norm, q_b, kv_a, kv_a_norm, kv_b;  // of latent attention
 };
 
 struct Language {
@@ -30,7 +31,7 @@ struct Language {
   std::string type;  // model_type: "minicpm", "llama", "qwen2" ...
   const LanguageNames* names = nullptr;
   const LanguageNames* gguf_names = nullptr;
-  int max_context = 0;
+  int max_context = 0;  // with dynamic NTK that many times more than was trained as its factor says
   bool tied = false;
   bool qkv_bias = false, proj_bias = false, mlp_bias = false, head_bias = false;
 };
@@ -46,6 +47,10 @@ void language_rows(SpecList& rows, const Language& language, Dialect dialect, co
 // config.json as it would have been, from the metadata of a llama.cpp text model. Null Json for an architecture that is
 // not in the table.
 Json language_config_from_gguf(const GgufFile& file);
+
+// The config with its field "chat_template_name" (a row of text/chat_template.cc), where it has none and the stored
+// template `jinja` is known. Configs of other families are left alone.
+Json with_chat_template(Json config, std::string_view jinja);
 
 CacheSpec cache_of(const Language& language);
 

@@ -51,13 +51,30 @@ void normalise_heads(const Scope& s, Heads& h, const AttentionConfig& c) {
   h.k = norm(s / "k_norm", h.k, kind, c.head_norm_eps);
 }
 
-void rotate(const Scope& s, Heads& h, const AttentionConfig& c, const PositionInfo& at) {
-  if (!c.rotary) return;
+Rotation rotation(const Scope& s, const AttentionConfig& c, const PositionInfo& at) {
   Value factors;
   if (!c.rope_factors.empty())
     factors = s.constant("rope_factors", Tensor::from({std::ssize(c.rope_factors)}, c.rope_factors));
-  h.q = rope(s.graph(), h.q, at.positions, c.rope, factors);
-  h.k = rope(s.graph(), h.k, at.positions, c.rope, factors);
+  return {at.positions, c.rope, factors};
+}
+
+void rotate(const Scope& s, Heads& h, const AttentionConfig& c, const PositionInfo& at) {
+  if (!c.rotary) return;
+  Rotation r = rotation(s, c, at);
+  h.q = rope(s.graph(), h.q, r.positions, r.rope, r.factors);
+  h.k = rope(s.graph(), h.k, r.positions, r.rope, r.factors);
+}
+
+// Queries, keys and values as attention reads them.
+Heads make_heads(const Scope& s, Value x, const AttentionConfig& c, const PositionInfo& at) {
+  if (c.latent) {
+    LatentHeads h = latent_heads(s, x, c.n_heads, *c.latent, rotation(s, c, at));
+    return {h.q, h.k, h.v};
+  }
+  Heads h = project(s, x, c);
+  normalise_heads(s, h, c);
+  rotate(s, h, c, at);
+  return h;
 }
 
 // -inf where query i of n may not see key j of the last n.
@@ -87,9 +104,7 @@ Value received_attention(const Scope& s, Value x, const AttentionConfig& c, cons
   int64_t length = g.shape(x)[1], first_query = first + n, n_queries = length - first_query;
   if (g.shape(x)[0] != 1 || n_queries <= 0)
     throw invalid_input("attention on keys {} to {} of {}: no queries behind them", first, first_query, length);
-  Heads h = project(s, x, c);
-  normalise_heads(s, h, c);
-  rotate(s, h, c, at);
+  Heads h = make_heads(s, x, c, at);
   int64_t per_key = c.n_heads / c.n_kv_heads;
   Value keys = permute(g, reshape(g, h.k, {length, c.n_kv_heads, c.d_head}), {1, 0, 2});  // [G, T, D]
   Value queries = affine(g, slice(g, h.q, 1, first_query, length), score_scale(c));
@@ -109,9 +124,7 @@ Value received_attention(const Scope& s, Value x, const AttentionConfig& c, cons
 Value self_attention(const Scope& s, Value x, const AttentionConfig& c, const PositionInfo& at,
                      const LayerCache* cache) {
   Graph& g = s.graph();
-  Heads h = project(s, x, c);
-  normalise_heads(s, h, c);
-  rotate(s, h, c, at);
+  Heads h = make_heads(s, x, c, at);
   AttentionOptions options{.scale = score_scale(c), .causal = c.causal};
   if (cache) {
     h.k = kv_append(g, g.state(cache->key), h.k, at.past);
@@ -119,7 +132,7 @@ Value self_attention(const Scope& s, Value x, const AttentionConfig& c, const Po
     options.past = at.past;
   }
   Value y = attention(g, h.q, h.k, h.v, options);  // [B, T, H, D]
-  return linear(s / "proj", reshape(g, y, {g.shape(x)[0], g.shape(x)[1], c.n_heads * c.d_head}));
+  return linear(s / "proj", reshape(g, y, {g.shape(x)[0], g.shape(x)[1], c.n_heads * g.shape(y)[3]}));
 }
 
 Value cross_attention(const Scope& s, Value x, Value keys, Value values, const AttentionConfig& c) {

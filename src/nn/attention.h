@@ -1,14 +1,16 @@
 // Self-attention with every option the nine systems need so far. Weights: qkv [(H + 2G) D, d] (rows: all q, all k, all
-// v), or q, k and v apart; q_norm and k_norm [D] where asked for; proj [d, H D]; each with or without bias.
+// v), or q, k and v apart; q_norm and k_norm [D] where asked for; proj [d, H D]; each with or without bias. Latent
+// attention: nn/latent_attention.h in place of q, k and v.
 #pragma once
 
+#include <optional>
 #include <vector>
 
-#include "nn/layers.h"
+#include "nn/latent_attention.h"
 
 namespace galago {
 
-// One layer's key/value cache [1, n_ctx, n_kv_heads, d_head]; undefined members mean: no cache.
+// One layer's key/value cache [1, n_ctx, n_kv_heads, d_head or d_value]; undefined members mean: no cache.
 struct LayerCache {
   StateRef key, value;
 };
@@ -35,6 +37,7 @@ struct AttentionConfig {
   std::vector<float> rope_factors = {};  // divide the inverse frequencies (longrope); empty: ones
   HeadNorm head_norm = HeadNorm::None;
   float head_norm_eps = 1e-5f;
+  std::optional<LatentConfig> latent = {};  // d_head is its own, n_kv_heads = n_heads
 };
 
 // x [B, T, d] -> [B, T, d].

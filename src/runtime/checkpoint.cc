@@ -9,7 +9,9 @@
 #include "base/file.h"
 #include "formats/lora.h"
 #include "formats/merged_source.h"
+#include "models/language.h"
 #include "runtime/gguf_tokenizer.h"
+#include "text/chat_template.h"
 #include "text/load_tokenizer.h"
 
 namespace galago {
@@ -27,18 +29,24 @@ std::shared_ptr<const Tokenizer> tokenizer_in(const GgufFile& file) {
   return file.has_key("tokenizer.ggml.tokens") ? std::make_shared<Tokenizer>(read_tokenizer(file)) : nullptr;
 }
 
+// A config.json with the chat template of the tokenizer's files in `folder`.
+std::shared_ptr<const Model> model_in(const std::string& folder, const std::string& config) {
+  return make_model(with_chat_template(read_json(config), stored_chat_template(folder)), config);
+}
+
 ModelSource open_folder(const std::string& folder) {
   for (const Family& family : all_families())  // folders of several files
     if (auto parts = family.open ? family.open(folder) : std::nullopt)
-      return {make_model(parts->config, folder), parts->weights, WeightNames::Reference, tokenizer_in(parts->tokenizer)};
+      return {make_model(parts->config, folder), parts->weights, WeightNames::Reference,
+              tokenizer_in(parts->tokenizer)};
   std::string config = folder + "/config.json";
-  return {make_model(read_json(config), config), open_weights(folder), WeightNames::Reference, tokenizer_in(folder)};
+  return {model_in(folder, config), open_weights(folder), WeightNames::Reference, tokenizer_in(folder)};
 }
 
 ModelSource open_bare_weights(const ModelFiles& files) {
   std::string folder = fs::path(files.config).parent_path().string();
-  return {make_model(read_json(files.config), files.config), open_weights(files.model), WeightNames::Reference,
-          tokenizer_in(folder.empty() ? "." : folder)};
+  if (folder.empty()) folder = ".";
+  return {model_in(folder, files.config), open_weights(files.model), WeightNames::Reference, tokenizer_in(folder)};
 }
 
 ModelSource open_own_gguf(std::shared_ptr<const GgufFile> file) {
@@ -109,7 +117,8 @@ ModelSource open_file(const ModelFiles& files) {
 bool is_known_buffer(std::string_view name) {
   for (std::string_view end :
        {"rotary_embd.inv_freq", "rotary_emb.inv_freq", ".tril", "position_ids", ".attn.bias_mask", ".attention.bias",
-        ".masked_bias", "resampler.pos_embed_k", "rope_freqs.weight", "attn_rot_embd"})
+        ".masked_bias", "resampler.pos_embed_k", "rope_freqs.weight", "rope_factors_long.weight",
+        "rope_factors_short.weight", "attn_rot_embd"})
     if (name.ends_with(end)) return true;
   return false;
 }

@@ -253,11 +253,20 @@ std::vector<TextPiece> render_chat(const ChatTemplate& chat, std::span<const Cha
   return pieces.take();
 }
 
+std::vector<TextPiece> render_next_turn(const ChatTemplate& chat, std::string_view user) {
+  Pieces pieces;
+  pieces.add(chat.assistant.after, true);
+  pieces.add(chat.later_user.empty() ? chat.user.before : chat.later_user, true);
+  pieces.add(chat.trim ? trimmed(user) : user, false);
+  pieces.add(chat.user.after, true);
+  pieces.add(chat.generation, true);
+  return pieces.take();
+}
+
 std::vector<int32_t> encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat,
-                                 std::span<const TextPiece> pieces, bool add_special) {
+                                 std::span<const TextPiece> pieces, bool add_special, bool starts_text) {
   std::vector<int32_t> ids;
   std::vector<TextPiece> waiting;
-  bool starts_text = true;
   auto flush = [&] {
     auto more = tokenizer.encode(waiting, add_special, starts_text);
     ids.insert(ids.end(), more.begin(), more.end());

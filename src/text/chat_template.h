@@ -47,9 +47,13 @@ std::string stored_chat_template(const std::string& folder);
 std::vector<TextPiece> render_chat(const ChatTemplate& chat, std::span<const ChatMessage> messages,
                                    bool add_generation_prompt);
 
-// The ids of rendered pieces. Where a template's marks are ordinary pieces of the vocabulary (InternLM-XComposer), the
-// same words from a user are encoded in two halves, so that they are no marks.
+// What closes the answer before, then the next user's text and what opens its answer.
+std::vector<TextPiece> render_next_turn(const ChatTemplate& chat, std::string_view user);
+
+// The ids of rendered pieces; `starts_text` as in Tokenizer::encode. Where a template's marks are ordinary pieces of
+// the vocabulary (InternLM-XComposer), the same words from a user are encoded in two halves, so that they are no marks.
 std::vector<int32_t> encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat,
-                                 std::span<const TextPiece> pieces, bool add_special = true);
+                                 std::span<const TextPiece> pieces, bool add_special = true,
+                                 bool starts_text = true);
 
 }  // namespace galago

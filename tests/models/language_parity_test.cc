@@ -37,7 +37,9 @@ TEST_P(TransformersModel, GivesTheLogitsOfTransformers) {
 INSTANTIATE_TEST_SUITE_P(Language, TransformersModel,
                          ::testing::Values("llama", "llama-rope-llama3", "llama-rope-longrope",
                                            "llama-rope-longrope-short", "llama-tied-linear", "minicpm", "qwen2",
-                                           "qwen3", "phi", "phi-qk-norm", "gpt_neox", "gpt_neox-sequential"),
+                                           "qwen3", "phi", "phi-qk-norm", "gpt_neox", "gpt_neox-sequential",
+                                           "llama-rope-dynamic", "llama-rope-longrope-within", "minicpm3",
+                                           "minicpm3-whole-queries"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');

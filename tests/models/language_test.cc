@@ -229,7 +229,9 @@ TEST(Language, LongRopeFactorsAndScale) {
                {"short_factor", {1, 1.5, 2, 2.5}},
                {"long_factor", {3, 4, 5, 6}}};
   Language longer = with_scaling(scaling, 64);
-  EXPECT_EQ(longer.decoder.rope_factors, (std::vector<float>{3, 4, 5, 6}));
+  EXPECT_EQ(longer.decoder.rope_factors, (std::vector<float>{1, 1.5, 2, 2.5}));
+  EXPECT_EQ(longer.decoder.rope_long_factors, (std::vector<float>{3, 4, 5, 6}));
+  EXPECT_EQ(longer.decoder.rope_trained, 32);
   EXPECT_FLOAT_EQ(longer.decoder.rope_scale, 1.0954451f);  // sqrt(1 + ln 2 / ln 32) = sqrt(1.2)
   Language original = with_scaling(scaling, 32);
   EXPECT_EQ(original.decoder.rope_factors, (std::vector<float>{1, 1.5, 2, 2.5}));

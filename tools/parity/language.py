@@ -45,6 +45,16 @@ def models():
     yield "gpt_neox", t.GPTNeoXForCausalLM, t.GPTNeoXConfig(**common(rope_parameters=neox))
     yield "gpt_neox-sequential", t.GPTNeoXForCausalLM, t.GPTNeoXConfig(
         **common(rope_parameters=neox, use_parallel_residual=False))
+    yield "llama-rope-dynamic", t.LlamaForCausalLM, t.LlamaConfig(  # the prompt is longer than the trained length
+        **{**common(**gqa), "max_position_embeddings": 16},
+        rope_parameters={"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0})
+    yield "llama-rope-longrope-within", t.LlamaForCausalLM, t.LlamaConfig(  # short factors, but cos and sin are scaled
+        **common(**gqa), rope_parameters={**LONG, "original_max_position_embeddings": 32})
+    mla = dict(num_key_value_heads=HEADS, kv_lora_rank=12, qk_nope_head_dim=6, qk_rope_head_dim=8, v_head_dim=10,
+               tie_word_embeddings=True, scale_emb=12, scale_depth=1.4, dim_model_base=8, rope_parameters=LONG)
+    yield "minicpm3", t.MiniCPM3ForCausalLM, t.MiniCPM3Config(**common(**mla, q_lora_rank=20))
+    yield "minicpm3-whole-queries", t.MiniCPM3ForCausalLM, t.MiniCPM3Config(
+        **common(**{**mla, "v_head_dim": None}, q_lora_rank=None, attention_bias=True, mlp_bias=True))
 
 
 def randomise(model, seed):
