@@ -113,6 +113,7 @@ class Session {
   void ensure_logits();  // runs the last token again if they are not there
   std::vector<std::string> stop_strings(const GenerateOptions& options) const;
   void sample_answer(const GenerateOptions& options, AnswerText& answer);
+  int n_usable() const;  // tokens that may be chosen
   int32_t choose(Sampler& sampler, const GenerateOptions& options);
   void search_answer(const GenerateOptions& options, AnswerText& answer);
   void follow_beams(BeamSearch& search, int n);

@@ -44,8 +44,10 @@ void Session::forget_after_stop(int n_before, const AnswerText& answer) {
 // --------------------------------------------------------------------------------------------------------
 
 // Rows of the output matrix past the vocabulary are padding and never chosen.
+int Session::n_usable() const { return std::min(checkpoint_->tokenizer->vocab_size(), checkpoint_->model->n_vocab()); }
+
 int32_t Session::choose(Sampler& sampler, const GenerateOptions& options) {
-  std::span<float> usable = std::span(logits_).first(static_cast<size_t>(checkpoint_->tokenizer->vocab_size()));
+  std::span<float> usable = std::span(logits_).first(static_cast<size_t>(n_usable()));
   if (options.n_logprobs < 0) return sampler.next(usable);
   raw_.assign(usable.begin(), usable.end());
   const int32_t id = sampler.next(usable);
@@ -55,7 +57,7 @@ int32_t Session::choose(Sampler& sampler, const GenerateOptions& options) {
 
 void Session::sample_answer(const GenerateOptions& options, AnswerText& answer) {
   const Tokenizer& tokenizer = *checkpoint_->tokenizer;
-  Sampler sampler(options.sampling, tokenizer.vocab_size(), history_);
+  Sampler sampler(options.sampling, n_usable(), history_);
   for (int i = 0; i < options.max_new_tokens; ++i) {
     const int32_t id = choose(sampler, options);
     if (tokenizer.is_end_of_generation(id) && !options.ignore_end) {
@@ -87,7 +89,8 @@ struct Session::Beams {
   int n_prompt;
 
   Beams(const Session& s, int n, int n_tokens)
-      : cache(s.checkpoint_->model->cache(), s.n_past() + n_tokens, {s.options_.cache_type, s.options_.value_type}, n),
+      : cache(s.checkpoint_->model->cache(), s.n_past() + n_tokens, {s.options_.cache_type, s.options_.value_type}, n,
+              s.options_.n_context),
         spare(s.checkpoint_->model->cache(), n_tokens, {s.options_.cache_type, s.options_.value_type}, n),
         steps(s.checkpoint_, s.executor_, cache),
         n_prompt(s.n_past()) {
@@ -114,7 +117,7 @@ void Session::search_answer(const GenerateOptions& options, AnswerText& answer) 
   beams.repeat_penalty = options.sampling.repeat_penalty;
   std::span<const int32_t> ends = tokenizer.end_of_generation();
   BeamSearch search(beams, options.ignore_end ? std::span<const int32_t>{} : ends, room);
-  logits_.resize(static_cast<size_t>(tokenizer.vocab_size()));
+  logits_.resize(static_cast<size_t>(n_usable()));
   if (search.advance(logits_, logits_.size())) follow_beams(search, beams.n);
   BeamAnswer best = search.best();
   beam_score_ = best.score;

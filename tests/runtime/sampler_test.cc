@@ -78,9 +78,9 @@ TEST(Sampler, CutsLongListsLikeAFullSort) {
   for (float logit : logits) total += std::exp(logit);
   size_t expected = 0;
   while (sum < 0.5) sum += std::exp(-0.002 * static_cast<double>(expected++)) / total;
-  auto got = shares({.temperature = 1, .top_p = 0.5f}, logits, 20000);
+  auto got = shares({.temperature = 1, .top_p = 0.5f}, logits, 5000);
   for (auto [id, share] : got) EXPECT_LT(-logits[static_cast<size_t>(id)] / 0.002f, static_cast<float>(expected));
-  EXPECT_GT(got.size(), expected - 5);  // each has 50 draws on average
+  EXPECT_GT(got.size(), expected - 5);  // each has 18 draws on average, the last one 13
 }
 
 std::vector<int32_t> greedy(const SamplingOptions& options, std::vector<float> logits, int n,
