@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "runtime/token_pruning.h"
 
 namespace galago {
 namespace {
@@ -91,6 +92,13 @@ void Session::append(std::string_view text) {
     for (int32_t row : piece.rows) rows.push_back(first + row * d);
     ids.resize(rows.size(), -1);
     n_picture_tokens += static_cast<int>(piece.rows.size());
+  }
+  if (pictures.size() == 1 && n_past() == 0) {  // as the published code: only then some rows may be left out
+    PromptRows kept = pruned_prompt(*checkpoint_->model, checkpoint_->weights, *executor_,
+                                    {std::move(ids), std::move(rows)}, pictures[0].plan);
+    ids = std::move(kept.ids);
+    rows = std::move(kept.rows);
+    n_picture_tokens = static_cast<int>(std::count(ids.begin(), ids.end(), -1));
   }
   const Turn turn{n_past(), n_pictures_};
   prefill(ids, rows);

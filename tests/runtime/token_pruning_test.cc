@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "runtime/checkpoint.h"
+#include "runtime/session.h"
+#include "tests/runtime/small_model.h"
 #include "tests/support/executors.h"
 
 namespace galago::testing {
@@ -137,6 +139,29 @@ TEST_F(PrunedPrompt, NeedsRowsAndSomethingBehindThem) {
   prompt.ids = {1, 2, 3};
   prompt.rows.assign(3, nullptr);
   EXPECT_THROW(pruned(), Error) << "no picture";
+}
+
+// The session leaves the rows out on the first turn, and goes on as with any prompt.
+TEST(TokenPruning, SessionsLeaveRowsOut) {
+  TinyMonkey tiny = tiny_monkey();
+  auto checkpoint = std::make_shared<Checkpoint>();
+  checkpoint->path = "tiny";
+  checkpoint->weights = tiny.weights;
+  checkpoint->tokenizer = small_tokenizer();
+  auto places = [&](const char* preset) {
+    checkpoint->model = make_model(find_family("internvl")->preset(preset), "t");
+    Session session(checkpoint, all_executors().front().executor, {.n_context = 512});
+    session.attach_image(make_image(56, 56));
+    session.append("two dogs");
+    EXPECT_EQ(session.timings().n_picture_tokens, std::string(preset) == "tiny" ? 4 : 44 - 8) << preset;
+    int n = session.n_past() - session.timings().n_picture_tokens;
+    session.generate({.max_new_tokens = 2, .ignore_end = true});
+    session.attach_image(make_image(56, 56));
+    session.append("and now?");
+    EXPECT_EQ(session.timings().n_picture_tokens, std::string(preset) == "tiny" ? 8 : 44 - 8 + 44) << preset;
+    return n;
+  };
+  EXPECT_EQ(places("tiny"), places("tiny-minimonkey")) << "the words of the first turn all stay";
 }
 
 }  // namespace
