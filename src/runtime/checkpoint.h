@@ -58,7 +58,10 @@ std::vector<NamedTensor> reference_tensors(const Model& model, const Weights& we
 // models.
 Weights random_weights(const Model& model, uint64_t seed);
 
-// Writes config.json, model.safetensors in the reference's own names, and tokenizer.json into a folder.
+// Writes a folder in the reference's own names and layout: config.json, model.safetensors (in shards with an index
+// beyond `shard_bytes`; one shard is in memory at a time) and tokenizer files, or what Family::save says.
+void write_reference_folder(const std::string& folder, const Model& model, std::vector<TensorToWrite> tensors,
+                            const Tokenizer* tokenizer, size_t shard_bytes = size_t{2} << 30);
 void save_checkpoint(const std::string& folder, const Model& model, const Weights& weights, const Tokenizer* tokenizer);
 
 // A weight that is made when it is written, so that no more than one has to be in memory.

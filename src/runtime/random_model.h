@@ -22,9 +22,8 @@ std::vector<ReferenceTensor> reference_layout(const Model& model);  // without o
 // Deterministic by seed and name. `dtype` is plain: f32, f16, bf16.
 Tensor random_tensor(const ReferenceTensor& tensor, DType dtype, uint64_t seed);
 
-// config.json, tokenizer files, and model.safetensors, in shards with an index beyond `shard_bytes`; one shard is in
-// memory at a time.
+// A folder in the reference's layout, one shard in memory at a time.
 void write_random_folder(const std::string& folder, const Model& model, const Tokenizer& tokenizer, DType dtype,
-                         uint64_t seed, size_t shard_bytes = size_t{2} << 30);
+                         uint64_t seed);
 
 }  // namespace galago

@@ -6,11 +6,8 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/rng.h"
-#include "formats/safetensors.h"
 #include "runtime/checkpoint.h"
-#include "text/load_tokenizer.h"
 
 namespace galago {
 namespace {
@@ -164,13 +161,6 @@ std::vector<NamedTensor> reference_tensors(const Model& model, const Weights& we
   for (const WeightSpec& spec : model.weights())
     if (auto found = weights.find(spec.name); found != weights.end()) stored.add(spec, found->second->data);
   return stored.take();
-}
-
-void save_checkpoint(const std::string& folder, const Model& model, const Weights& weights,
-                     const Tokenizer* tokenizer) {
-  write_safetensors(folder + "/model.safetensors", reference_tensors(model, weights), {{"format", "pt"}});
-  write_file(folder + "/config.json", model.config().dump(2) + "\n");
-  if (tokenizer) save_tokenizer(*tokenizer, folder);
 }
 
 }  // namespace galago

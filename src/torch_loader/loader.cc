@@ -1,5 +1,5 @@
-// The factories of torch/executor.h and torch/trainer_program.h for programs that must start fast: they open galago_torch.so,
-// which lies beside the program, the first time one is called. Exceptions pass through it as usual.
+// The factories of torch/executor.h and torch/trainer_program.h for programs that must start fast: they open
+// galago_torch.so, which lies beside the program, the first time one is called. Exceptions pass through it as usual.
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "torch/executor.h"
+#include "torch/module_stamp.h"
 #include "torch/trainer_program.h"
 
 namespace galago::torch_backend {
@@ -22,13 +23,21 @@ void* open_module() {
   std::string path = module_path();
   void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!module) throw unsupported("cannot load libtorch: {}. galago_torch.so is built beside the program.", dlerror());
+  auto* stamp = reinterpret_cast<const char* (*)()>(dlsym(module, "galago_torch_stamp"));
+  std::string found = stamp ? stamp() : "no stamp";
+  if (found != module_stamp())
+    throw unsupported("{}: built for {}; this program has {}. Build both together.", path, found, module_stamp());
+  return module;
+}
+
+void* the_module() {
+  static void* module = open_module();
   return module;
 }
 
 template <class Function>
 Function* find(const char* name) {
-  static void* module = open_module();
-  void* symbol = dlsym(module, name);
+  void* symbol = dlsym(the_module(), name);
   CHECK(symbol, "{} has no {}", module_path(), name);
   return reinterpret_cast<Function*>(symbol);
 }
