@@ -38,7 +38,7 @@ void write_gguf(const std::string& path, const Model& model, const PendingWeight
 void write_gguf(const std::string& path, const Model& model, const Weights& weights, const Tokenizer* tokenizer) {
   PendingWeights pending;
   for (const auto& [name, weight] : weights)
-    pending[name] = {weight->data.dtype(), weight->data.shape(), [weight] { return weight->data; }};
+    pending[name] = {weight->data.dtype(), weight->data.shape(), [weight = weight] { return weight->data; }};
   write_gguf(path, model, pending, gguf_file_type(most_bytes(weights)), tokenizer);
 }
 

@@ -63,9 +63,9 @@ inline void use_pictures(const Model& model, const Weights& weights) {
   constexpr int64_t kPixels = 1 << 20, kTokens = 1 << 16;  // beyond, only time is spent
   PictureSpec spec = model.pictures();
   if (spec.policy.empty()) return;
-  for (auto [width, height] : kSizes)
+  for (const auto& size : kSizes)
     attempt([&] {
-      SlicePlan plan = find_slicing_policy(spec.policy).plan(width, height, spec.slice);
+      SlicePlan plan = find_slicing_policy(spec.policy).plan(size[0], size[1], spec.slice);
       model.pruning(plan);
       if (int64_t{plan.n_tiles()} * spec.tokens_per_tile > kTokens) return;
       std::vector<TurnPart> parts{{.picture = &plan}, {.text = "what is this?"}};
