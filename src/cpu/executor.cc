@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 
+#include "base/file.h"
 #include "cpu/op.h"
 #include "cpu/plan.h"
 
