@@ -70,7 +70,8 @@ class LanguageModel final : public Model {
     std::string_view name = chat_.empty() ? usual_chat(language_.type, tokenizer) : chat_;
     std::string text = joined_text(turn);
     bool is_first = turn.index == 0;
-    if (name == "plain") return {{.ids = tokenizer.encode({{{text}}}, is_first, is_first)}};
+    const TextPiece words[] = {{text}};
+    if (name == "plain") return {{.ids = tokenizer.encode(words, is_first, is_first)}};
     const ChatTemplate& chat = chat_template(name);
     std::vector<ChatMessage> messages;
     if (!turn.system.empty()) messages.push_back({"system", std::string(turn.system)});
@@ -133,7 +134,7 @@ Json minicpm3_json() {
 }
 
 Json tiny_minicpm3_json() {
-  Json config = minicpm_json(64, 96, 2, 4, 4, 320, 16);
+  Json config = minicpm_json(64, 96, 2, 4, 4, 320, 256);  // llama.cpp's files do not say other than 256
   config.update({{"model_type", "minicpm3"},
                  {"q_lora_rank", 24},
                  {"kv_lora_rank", 16},

@@ -27,6 +27,7 @@ struct ArchitectureCase {
 
 const ArchitectureCase kCases[] = {
     {"tiny", {"minicpm", true}},     {"tiny-moe", {"minicpm", true}},
+    {"tiny-minicpm3", {"minicpm3"}}, {"tiny-minicpm4", {"minicpm", true}},
     {"tiny-llama", {"llama", true}}, {"tiny-qwen2", {"qwen2"}},
     {"tiny-qwen3", {"qwen3"}},       {"tiny-internlm2", {"internlm2", true}},
     {"tiny-phi", {"phi2"}},          {"tiny-gpt_neox", {.architecture = "gptneox", .stack_qkv = true}}};
@@ -261,7 +262,9 @@ TEST(Language, LinearScalingDividesEveryFrequency) {
 }
 
 TEST(Language, DynamicScalingChangesNothingUpToTheTrainedLength) {
-  EXPECT_TRUE(with_scaling({{"type", "dynamic"}, {"factor", 4.0}}).decoder.rope_factors.empty());
+  Language language = with_scaling({{"type", "dynamic"}, {"factor", 4.0}});
+  EXPECT_TRUE(language.decoder.rope_factors.empty());
+  EXPECT_EQ(language.decoder.rope_base_for(64), 10000);
 }
 
 TEST(Language, RopeParametersOfTransformers5AreTheSameFields) {

@@ -36,6 +36,7 @@ inline std::string llama_cpp_text_name(std::string name, bool experts) {
                                        {".norm1.", ".attn_norm."},
                                        {".norm2.", ".ffn_norm."},
                                        {".attn.proj", ".attn_output"},
+                                       {".attn.kv_a.", ".attn_kv_a_mqa."},
                                        {".attn.q_norm", ".attn_q_norm"},
                                        {".attn.k_norm", ".attn_k_norm"},
                                        {".attn.", ".attn_"},
@@ -55,6 +56,19 @@ struct LlamaCppOptions {
   bool scale_keys = true;  // of MiniCPM
 };
 
+// longrope: two tensors of factors, and the length of training.
+inline void add_rope_factors(GgufWriter& writer, const Json& c, const std::string& architecture) {
+  if (!c.contains("rope_scaling") || c["rope_scaling"].is_null()) return;
+  const Json& scaling = c["rope_scaling"];
+  writer.set_string(architecture + ".rope.scaling.type", "longrope");
+  writer.set<uint32_t>(architecture + ".rope.scaling.original_context_length",
+                       scaling["original_max_position_embeddings"].get<uint32_t>());
+  for (const char* which : {"short", "long"}) {
+    auto factors = scaling[which + std::string("_factor")].get<std::vector<float>>();
+    writer.add(fmt::format("rope_factors_{}.weight", which), Tensor::from({std::ssize(factors)}, factors));
+  }
+}
+
 inline void add_text_metadata(GgufWriter& writer, const Json& c, const LlamaCppOptions& o) {
   auto count = [&](const char* key, int64_t value) {
     writer.set<uint32_t>(o.architecture + "." + key, static_cast<uint32_t>(value));
@@ -71,13 +85,20 @@ inline void add_text_metadata(GgufWriter& writer, const Json& c, const LlamaCppO
   count("context_length", c.value("max_position_embeddings", 4096));
   count("attention.head_count", heads);
   count("attention.head_count_kv", c.value("num_key_value_heads", heads));
+  if (o.architecture == "minicpm3") {
+    d_head = c["qk_nope_head_dim"].get<int64_t>() + c["qk_rope_head_dim"].get<int64_t>();
+    count("attention.q_lora_rank", c["q_lora_rank"]);
+    count("attention.kv_lora_rank", c["kv_lora_rank"]);
+  }
   count("attention.key_length", d_head);
   bool layer_norm = o.architecture == "phi2" || o.architecture == "gptneox";
   number(layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
          c.value(layer_norm ? "layer_norm_eps" : "rms_norm_eps", 1e-5));
   number("rope.freq_base", c.value("rope_theta", 10000.0));
   double rotary = c.value("partial_rotary_factor", c.value("rotary_pct", 1.0));
-  count("rope.dimension_count", static_cast<int64_t>(rotary * static_cast<double>(d_head)));
+  bool latent = c.contains("qk_rope_head_dim");
+  count("rope.dimension_count",
+        latent ? c["qk_rope_head_dim"].get<int64_t>() : static_cast<int64_t>(rotary * static_cast<double>(d_head)));
   if (o.architecture == "gptneox") writer.set<bool>("gptneox.use_parallel_residual", true);
   if (c.contains("num_experts")) count("expert_count", c["num_experts"]);
   if (c.contains("num_experts")) count("expert_used_count", c["num_experts_per_tok"]);
@@ -122,6 +143,7 @@ inline void write_llama_cpp_text(const std::string& path, const Json& config, co
   GgufWriter writer;
   add_text_metadata(writer, config, options);
   add_text_weights(writer, weights, config, options);
+  add_rope_factors(writer, config, options.architecture);
   writer.save(path);
 }
 
