@@ -13,6 +13,7 @@ namespace galago {
 // One layer's key/value cache [1, n_ctx, n_kv_heads, d_head or d_value]; undefined members mean: no cache.
 struct LayerCache {
   StateRef key, value;
+  int n_context = 0;  // tokens that tables of positions are made for, where that is not n_ctx
 };
 
 // Where the tokens of this call stand. With a cache, `past` (i32 [1]) rows are already in it; `positions` (i32 [T] or

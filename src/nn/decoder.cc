@@ -7,7 +7,8 @@ namespace {
 
 // How many tokens the tables of positions are made for.
 int64_t context_of(const Scope& s, Value x, std::span<const LayerCache> caches) {
-  return caches.empty() ? s.graph().shape(x)[1] : caches[0].key->data.shape()[1];
+  if (caches.empty()) return s.graph().shape(x)[1];
+  return caches[0].n_context > 0 ? caches[0].n_context : caches[0].key->data.shape()[1];
 }
 
 BlockConfig block_config(const DecoderConfig& c, int64_t n_context) {

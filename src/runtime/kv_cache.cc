@@ -31,7 +31,7 @@ size_t cache_bytes(const CacheSpec& spec, int n_context, CacheTypes types, int b
   return (layer.keys + layer.values) * static_cast<size_t>(spec.n_layers) * static_cast<size_t>(batch);
 }
 
-KvCache::KvCache(const CacheSpec& spec, int n_context, CacheTypes types, int batch)
+KvCache::KvCache(const CacheSpec& spec, int n_context, CacheTypes types, int batch, int n_rotated)
     : n_context_(n_context), batch_(batch) {
   memory_ = Tensor::make(DType::I8, {static_cast<int64_t>(cache_bytes(spec, n_context, types, batch))});
   LayerBytes layer(spec, n_context, types);
@@ -43,7 +43,7 @@ KvCache::KvCache(const CacheSpec& spec, int n_context, CacheTypes types, int bat
   };
   for (int i = 0; i < spec.n_layers; ++i) {
     StateRef key = state("key", i, types.key, spec.d_head, layer.keys);
-    layers_.push_back({key, state("value", i, types.value, value_width(spec), layer.values)});
+    layers_.push_back({key, state("value", i, types.value, value_width(spec), layer.values), n_rotated});
   }
 }
 

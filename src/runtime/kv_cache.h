@@ -16,8 +16,9 @@ struct CacheTypes {
 class KvCache {
  public:
   // [batch, n_context, heads, width] a layer. Throws InvalidInput unless both types are F32, F16 or Q8_0 and, for Q8_0,
-  // a head is a whole number of blocks of 32.
-  KvCache(const CacheSpec& spec, int n_context, CacheTypes types, int batch = 1);
+  // a head is a whole number of blocks of 32. `n_rotated`: the context of the cache that rows are copied from, where it
+  // is longer: keys turn by the context (LayerCache::n_context).
+  KvCache(const CacheSpec& spec, int n_context, CacheTypes types, int batch = 1, int n_rotated = 0);
 
   std::span<const LayerCache> layers() const { return layers_; }
   int n_context() const { return n_context_; }

@@ -89,7 +89,8 @@ struct Session::Beams {
   int n_prompt;
 
   Beams(const Session& s, int n, int n_tokens)
-      : cache(s.checkpoint_->model->cache(), s.n_past() + n_tokens, {s.options_.cache_type, s.options_.value_type}, n),
+      : cache(s.checkpoint_->model->cache(), s.n_past() + n_tokens, {s.options_.cache_type, s.options_.value_type}, n,
+              s.options_.n_context),
         spare(s.checkpoint_->model->cache(), n_tokens, {s.options_.cache_type, s.options_.value_type}, n),
         steps(s.checkpoint_, s.executor_, cache),
         n_prompt(s.n_past()) {
