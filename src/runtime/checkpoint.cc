@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/progress.h"
 #include "formats/lora.h"
 #include "formats/merged_source.h"
 #include "models/language.h"
@@ -138,6 +139,7 @@ ModelSource open_model(const ModelFiles& files) {
 
 Checkpoint load_checkpoint(const ModelFiles& files) {
   ModelSource source = open_model(files);
+  for (const std::string& warning : source.weights->warnings()) note(warning);
   return {files.model, source.model, load_weights(*source.model, *source.weights, source.names), source.tokenizer};
 }
 
