@@ -1,5 +1,5 @@
-// libFuzzer: any bytes are either a PyTorch file (zip or stream of pickles), all tensors of which can be read, or give a
-// galago::Error. The bytes alone are tried as a pickle too: inside a zip file its checksum would stop most mutations.
+// libFuzzer: any bytes are either a PyTorch file (zip or stream of pickles), all tensors of which can be read, or give
+// a galago::Error. The bytes alone are tried as a pickle too: inside a zip file its checksum would stop most mutations.
 #include <cstddef>
 #include <cstdint>
 #include <span>
