@@ -56,10 +56,11 @@ struct LlamaCppOptions {
   bool scale_keys = true;  // of MiniCPM
 };
 
-// longrope: two tensors of factors, and the length of training.
+// longrope: two tensors of factors, and the length of training. The converter says nothing of dynamic scaling.
 inline void add_rope_factors(GgufWriter& writer, const Json& c, const std::string& architecture) {
   if (!c.contains("rope_scaling") || c["rope_scaling"].is_null()) return;
   const Json& scaling = c["rope_scaling"];
+  if (scaling.value("rope_type", scaling.value("type", "")) != "longrope") return;
   writer.set_string(architecture + ".rope.scaling.type", "longrope");
   writer.set<uint32_t>(architecture + ".rope.scaling.original_context_length",
                        scaling["original_max_position_embeddings"].get<uint32_t>());
