@@ -127,7 +127,7 @@ TEST(PickleAttack, Malformed) {
   };
   for (const auto& [bytes, message] : cases) {
     SCOPED_TRACE(::testing::PrintToString(bytes));
-    expect_error([&] { parse(bytes); }, message);
+    expect_error([&, &file = bytes] { parse(file); }, message);
   }
   for (char opcode : "ioPpI\x82\x83\x84\x96\x97\x98"s)
     expect_error([&] { parse(std::string(1, opcode) + "."); }, "an opcode that no model file needs");
@@ -214,7 +214,7 @@ TEST(ZipAttack, Directory) {  // A19
   };
   for (const auto& [bytes, message] : cases) {
     SCOPED_TRACE(message);
-    expect_error([&] { parse_zip(bytes); }, message);
+    expect_error([&, &file = bytes] { parse_zip(file); }, message);
   }
 }
 

@@ -546,11 +546,11 @@ TEST_F(TinyGptVFiles, AdaptersAreMergedIntoEveryLayout) {
   constexpr double kMerged = 2e-6;  // sums of 4 products about 0.5 in another order
   void (*layouts[])(Tensors&) = {nullptr, store_apart, store_as_microsoft};
   for (auto layout : layouts)
-    for (auto [suffix, wrapped] : {std::pair(".weight", true), {".default.weight", true}, {".weight", false}}) {
+    for (auto& adapter : {std::pair(".weight", true), {".default.weight", true}, {".weight", false}}) {
       save(folder_, *model_, weights_);
       if (layout) rewrite(phi_, "", layout);
       Weights want;
-      rewrite(stage_, "model", [&](Tensors& t) { want = add_adapters(t, weights_, suffix, wrapped); });
+      rewrite(stage_, "model", [&](Tensors& t) { want = add_adapters(t, weights_, adapter.first, adapter.second); });
       expect_equal(load(), want, kMerged);
     }
 }
