@@ -209,6 +209,7 @@ TEST_F(LanguagePrompt, NamesInTheConfigDecideFirst) {
 TEST(LanguageTemplate, IsTakenFromTheFolder) {
   GoldenModel m = golden_model(preset("tiny-llama"));
   std::string folder = temporary("llama");
+  std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   save_checkpoint(folder, *m.model, m.weights, nullptr);
   EXPECT_FALSE(load_checkpoint(folder).model->config().contains("chat_template_name"));
