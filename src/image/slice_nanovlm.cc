@@ -46,7 +46,8 @@ SlicePlan plan_nanovlm(int width, int height, const SliceOptions& options) {
   grid.rows = grid.height / tile;
   grid.cols = grid.width / tile;
   using Thumbnail = SliceOptions::Thumbnail;
-  if (grid.n_tiles() == 1 || options.thumbnail == Thumbnail::None) return {{grid}};
+  bool is_one_tile = grid.rows == 1 && grid.cols == 1;  // their product is not checked yet and may not fit
+  if (is_one_tile || options.thumbnail == Thumbnail::None) return {{grid}};
   if (options.thumbnail == Thumbnail::Last) return {{grid, global_view(tile, 0)}};
   return {{global_view(tile, 1), grid}};
 }
