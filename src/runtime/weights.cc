@@ -91,6 +91,7 @@ Tensor read_weight(const WeightSource& source, const WeightSpec& spec, const Sto
   std::vector<Tensor> parts;
   for (size_t i = 0; i < as.parts.size(); ++i) parts.push_back(checked_part(source, spec, as, i));
   Tensor data = stack(std::move(parts));
+  if (data.shape().rank() == 1) data = to_f32(data);  // a block of a quantized format spans several values
   if (!as.rows.empty()) data = pick_rows(data, as.rows);
   if (as.transposed) data = transpose(data);
   if (as.scale != 1) data = scaled(data, 1 / as.scale);
