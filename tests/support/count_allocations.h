@@ -19,7 +19,15 @@ void* allocate(size_t n, size_t alignment) {
 }
 }  // namespace
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // GCC
+#define SANITIZER_ALLOCATES
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)  // Clang
+#define SANITIZER_ALLOCATES
+#endif
+#endif
+
+#ifndef SANITIZER_ALLOCATES
 void* operator new(size_t n) { return allocate(std::max<size_t>(n, 1), alignof(std::max_align_t)); }
 void* operator new(size_t n, std::align_val_t a) { return allocate(std::max<size_t>(n, 1), static_cast<size_t>(a)); }
 void operator delete(void* p) noexcept { std::free(p); }

@@ -37,7 +37,7 @@ struct Scratch {
   Scratch(const Sizes& s, DType dtype, std::span<std::byte> memory) {
     size_t at = 0;
     auto take = [&](int64_t n, size_t size) {
-      std::byte* place = memory.data() + at;
+      std::byte* place = memory.empty() ? nullptr : memory.data() + at;  // empty: only the size is asked for
       at += align64(static_cast<size_t>(n) * size);
       return place;
     };
@@ -46,7 +46,7 @@ struct Scratch {
     x = reinterpret_cast<float*>(take(std::max<int64_t>(s.slots, 1) * s.k, 4));
     y = reinterpret_cast<float*>(take(s.slots * s.n, 4));
     size_t product_bytes = product_scratch(dtype, s.slots, s.k);
-    product = {memory.data() + at, product_bytes};
+    if (!memory.empty()) product = {memory.data() + at, product_bytes};
     bytes = at + product_bytes;
   }
 };
