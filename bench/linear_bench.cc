@@ -39,7 +39,7 @@ void time_linear(ThreadPool& pool, DType dtype, int64_t k, int64_t n) {
   Tensor packed = cpu::pack_weight(dtype == DType::F32 ? weight : encode(weight, dtype));
   for (int64_t rows : {1, 16, 64, 256}) {
     Tensor x = random({rows, k}), y = random({rows, n});
-    Tensor scratch = Tensor::make(DType::U8, {static_cast<int64_t>(cpu::product_scratch(dtype, rows, k))});
+    Tensor scratch = Tensor::make(DType::U8, {static_cast<int64_t>(cpu::product_scratch(dtype, rows, k, pool.size()))});
     std::span<std::byte> room(scratch.bytes(), scratch.n_bytes());
     cpu::Panels w = cpu::packed_matrix(packed, dtype, n, k);
     double seconds = best_seconds([&] { cpu::multiply(pool, w, x.f32().data(), rows, nullptr, y.f32().data(), room); });

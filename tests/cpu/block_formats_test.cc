@@ -38,7 +38,7 @@ std::vector<float> exact_activations(int64_t n, Rng& rng) {
 class BlockFormats : public ::testing::TestWithParam<DType> {};
 
 TEST_P(BlockFormats, ProductsMatchTheDecodedRows) {
-  constexpr int64_t kRows = 5, kOut = 19, kWidth = 768;
+  constexpr int64_t kRows = 23, kOut = 83, kWidth = 768;
   Rng rng(11);
   ThreadPool pool(1);
   Tensor w = arbitrary_blocks(info(GetParam()), {kOut, kWidth}, rng), decoded = to_f32(w);
@@ -46,8 +46,8 @@ TEST_P(BlockFormats, ProductsMatchTheDecodedRows) {
   for (Isa isa : available_isas()) {
     SCOPED_TRACE(to_string(isa));
     ScopedIsa scope(isa);
-    Tensor packed = pack_weight(w), scratch = Tensor::make(DType::U8, {1 << 16});
-    ASSERT_LE(product_scratch(GetParam(), kRows, kWidth), scratch.n_bytes());
+    Tensor packed = pack_weight(w), scratch = Tensor::make(DType::U8, {1 << 19});
+    ASSERT_LE(product_scratch(GetParam(), kRows, kWidth, pool.size()), scratch.n_bytes());
     multiply(pool, packed_matrix(packed, GetParam(), kOut, kWidth), x.data(), kRows, nullptr, y.data(),
              {scratch.bytes(), scratch.n_bytes()});
     for (int64_t row = 0; row < kRows; ++row)

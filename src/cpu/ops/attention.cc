@@ -3,7 +3,6 @@
 // Query t sees keys first(t) .. last(t): last = past + t if causal, else past + T - 1; first = last - window + 1 if
 // there is a window, else 0. Fast: cpu/kernels/attention-inl.h, one call a (batch, key/value head, block of queries).
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -171,18 +170,11 @@ void fast(const OpCall& call) {
   if (call.out.elements() == 0) return;
   const int64_t step = queries_at_once(s), blocks = (s.queries + step - 1) / step, items = s.batch * s.groups * blocks;
   const int64_t products = s.batch * s.heads * s.queries * std::max<int64_t>(seen.last + 1, 1) * (s.d + s.dv);
-  const int64_t slots = products < kGrainProducts ? 1 : std::min<int64_t>(call.pool.size(), items);
-  std::atomic<int64_t> next{0};
-  // Each slot is a piece of scratch; whoever holds it takes blocks until there are none.
-  call.pool.parallel_for(slots, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t slot = begin; slot < end; ++slot) {
-      float* scratch = reinterpret_cast<float*>(call.scratch.data()) + slot * scratch_floats(s);
-      for (int64_t item; (item = next.fetch_add(1)) < items;) {
-        const int64_t block = blocks - 1 - item % blocks;  // the longest rows first
-        const int64_t pair = item / blocks;                // keys and values of one head stay in the cache
-        attend_block(call, s, seen, pair / s.groups, pair % s.groups, block * step, scratch);
-      }
-    }
+  for_slots(call.pool, items, products, [&](int slot, int64_t item) {
+    float* scratch = reinterpret_cast<float*>(call.scratch.data()) + slot * scratch_floats(s);
+    const int64_t block = blocks - 1 - item % blocks;  // the longest rows first
+    const int64_t pair = item / blocks;                // keys and values of one head stay in the cache
+    attend_block(call, s, seen, pair / s.groups, pair % s.groups, block * step, scratch);
   });
 }
 
