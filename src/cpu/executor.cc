@@ -174,7 +174,7 @@ class CpuProgram final : public Program {
   Step make_step(uint32_t i) {
     const Node& node = graph_->nodes()[i];
     const CpuOp& op = cpu_op(node.op);
-    bool fast = shared_->mode == Mode::Fast;
+    bool fast = shared_->mode != Mode::Scalar;
     Step step{&node, fast ? op.fast : op.scalar, {}, values_[i], {}};
     CHECK(step.call, "{} has no code", info(node.op).name);
     for (Value input : node.inputs) step.in.push_back(values_[input.id]);
@@ -212,7 +212,8 @@ class CpuProgram final : public Program {
                *shared_->pool,
                {scratch_.bytes(), step.scratch_bytes},
                {prepared_.bytes(), step.prepared_bytes},
-               step.is_prepared});
+               step.is_prepared,
+               shared_->mode == Mode::Exact});
   }
 
   void run_timed() {

@@ -19,6 +19,7 @@ struct OpCall {
   std::span<std::byte> scratch;        // what `scratch_bytes` asked for, 64-byte aligned, contents undefined
   std::span<std::byte> prepared = {};  // what `prepared_bytes` asked for, 64-byte aligned ...
   bool is_prepared = false;            // ... and whether an op before this one has filled it from the same in[0]
+  bool exact = false;                  // the bits of a row may not depend on how many rows are computed at once
 };
 
 struct CpuOp {

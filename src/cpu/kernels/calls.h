@@ -125,6 +125,26 @@ constexpr int64_t attention_scratch(int64_t rows, int64_t d, int64_t dv) {
   return (rows + kPanelRows) * (d + dv + kKeyTile + 4) + kKeyTile * (d + dv);
 }
 
+// Attention of a few queries with keys begin .. end - 1, for `groups` key/value heads with `heads` query heads each; see
+// attention_stream-inl.h. d and dv are multiples of 32.
+struct StreamCall {
+  const float* q;  // row (query t, head h of all groups) begins at t * q_stride + h * d
+  int64_t q_stride;
+  const void *k, *v;           // key s of group g begins s * k_stride + g * d values behind k; v: g * dv
+  int64_t k_stride, v_stride;  // in values
+  CacheFormat k_format, v_format;
+  int64_t queries, groups, heads, d, dv;
+  int64_t begin, end;
+  int64_t first, last, first_slope, last_slope;  // as in AttentionCall
+  const float* mask;
+  int64_t mask_stride;
+  float scale;
+  // What the keys give, one a row; rows as those of q, without gaps.
+  float *most, *total;  // [rows]
+  float* sums;          // [rows, dv]
+  float* scratch;       // rows * kKeyTile floats
+};
+
 // Mamba's scan of up to 16 channels that share b and c; see scan-inl.h.
 struct ScanCall {
   const float *u, *delta;  // channel i begins at i * length

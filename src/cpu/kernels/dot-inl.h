@@ -1,7 +1,6 @@
 // Integer dot products. A unit is the rows of a panel whose 32-bit sums fill one or two registers: 16 rows on AVX-512,
 // 8 elsewhere. BytesU holds four codes of every row of a unit, IU one sum a row. Layout of panels: calls.h. Each level
 // has the same functions, in a file of its own:
-//   vec_load_u8, vec_load_i8   a byte a row as floats
 //   to_int8                    16 floats rounded to the nearest integers, ties to even; gives their sum
 //   to_float, iu_set, -, iu_shift_left                                of sums
 //   bytes_load, bytes_store, bytes_set, |, &, words_shift_..., look_up  of codes; shifts cross bytes, callers mask
@@ -33,6 +32,7 @@ enum class Codes { Nibble, Bits5, Bits6, Byte };
 namespace galago::cpu::GALAGO_ISA {
 namespace {
 
+using VU = Vec<kUnitRows>;
 constexpr int kUnits = kPanelRows / kUnitRows;  // units of a panel
 constexpr int kUnitBytes = 4 * kUnitRows;       // of a vector of codes
 

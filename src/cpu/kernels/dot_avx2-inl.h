@@ -11,14 +11,7 @@ struct IU {
 struct BytesU {
   __m256i v;
 };
-using VU = Vec<kUnitRows>;
 
-GALAGO_INLINE VU vec_load_u8(const uint8_t* p) {
-  return {{{_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p)))}}};
-}
-GALAGO_INLINE VU vec_load_i8(const uint8_t* p) {
-  return {{{_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)))}}};
-}
 GALAGO_INLINE int32_t to_int8(const V16& x, int8_t* p) {
   __m256i a = _mm256_cvtps_epi32(x.v[0].v), b = _mm256_cvtps_epi32(x.v[1].v);
   __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xD8);
@@ -29,7 +22,7 @@ GALAGO_INLINE int32_t to_int8(const V16& x, int8_t* p) {
   t = _mm_add_epi32(t, _mm_shuffle_epi32(t, 0x4E));
   return _mm_cvtsi128_si32(_mm_add_epi32(t, _mm_shuffle_epi32(t, 0xB1)));
 }
-GALAGO_INLINE VU to_float(const IU& x) { return {{{_mm256_cvtepi32_ps(x.v)}}}; }
+GALAGO_INLINE Vec<kUnitRows> to_float(const IU& x) { return {{{_mm256_cvtepi32_ps(x.v)}}}; }
 GALAGO_INLINE IU iu_set(int32_t x) { return {_mm256_set1_epi32(x)}; }
 GALAGO_INLINE IU operator-(const IU& a, const IU& b) { return {_mm256_sub_epi32(a.v, b.v)}; }
 template <int n>

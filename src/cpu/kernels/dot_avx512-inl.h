@@ -11,20 +11,13 @@ struct IU {
 struct BytesU {
   __m512i v;
 };
-using VU = Vec<kUnitRows>;
 
-GALAGO_INLINE VU vec_load_u8(const uint8_t* p) {
-  return {{{_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)))}}};
-}
-GALAGO_INLINE VU vec_load_i8(const uint8_t* p) {
-  return {{{_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)))}}};
-}
 GALAGO_INLINE int32_t to_int8(const V16& a, int8_t* p) {
   __m512i wide = _mm512_cvtps_epi32(a.v[0].v);
   _mm_storeu_si128((__m128i*)p, _mm512_cvtsepi32_epi8(wide));
   return _mm512_reduce_add_epi32(wide);
 }
-GALAGO_INLINE VU to_float(const IU& a) { return {{{_mm512_cvtepi32_ps(a.v)}}}; }
+GALAGO_INLINE Vec<kUnitRows> to_float(const IU& a) { return {{{_mm512_cvtepi32_ps(a.v)}}}; }
 GALAGO_INLINE IU iu_set(int32_t x) { return {_mm512_set1_epi32(x)}; }
 GALAGO_INLINE IU operator-(const IU& a, const IU& b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 template <int n>

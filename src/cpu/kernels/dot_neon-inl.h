@@ -12,16 +12,7 @@ struct IU {
 struct BytesU {
   uint8x16_t a, b;
 };
-using VU = Vec<kUnitRows>;
 
-GALAGO_INLINE VU vec_load_u8(const uint8_t* p) {
-  const uint16x8_t words = vmovl_u8(vld1_u8(p));
-  return {{{vcvtq_f32_u32(vmovl_u16(vget_low_u16(words)))}, {vcvtq_f32_u32(vmovl_high_u16(words))}}};
-}
-GALAGO_INLINE VU vec_load_i8(const uint8_t* p) {
-  const int16x8_t words = vmovl_s8(vreinterpret_s8_u8(vld1_u8(p)));
-  return {{{vcvtq_f32_s32(vmovl_s16(vget_low_s16(words)))}, {vcvtq_f32_s32(vmovl_high_s16(words))}}};
-}
 GALAGO_INLINE int32_t to_int8(const V16& x, int8_t* p) {  // NaN becomes 0
   const int32x4_t a = vcvtnq_s32_f32(x.v[0].v), b = vcvtnq_s32_f32(x.v[1].v);
   const int32x4_t c = vcvtnq_s32_f32(x.v[2].v), d = vcvtnq_s32_f32(x.v[3].v);
@@ -29,7 +20,7 @@ GALAGO_INLINE int32_t to_int8(const V16& x, int8_t* p) {  // NaN becomes 0
   vst1q_s8(p, vqmovn_high_s16(vqmovn_s16(ab), cd));
   return vaddvq_s32(vaddq_s32(vaddq_s32(a, b), vaddq_s32(c, d)));
 }
-GALAGO_INLINE VU to_float(const IU& x) { return {{{vcvtq_f32_s32(x.a)}, {vcvtq_f32_s32(x.b)}}}; }
+GALAGO_INLINE Vec<kUnitRows> to_float(const IU& x) { return {{{vcvtq_f32_s32(x.a)}, {vcvtq_f32_s32(x.b)}}}; }
 GALAGO_INLINE IU iu_set(int32_t x) { return {vdupq_n_s32(x), vdupq_n_s32(x)}; }
 GALAGO_INLINE IU operator-(const IU& x, const IU& y) { return {vsubq_s32(x.a, y.a), vsubq_s32(x.b, y.b)}; }
 template <int n>

@@ -11,18 +11,7 @@ struct IU {
 struct BytesU {
   uint8_t v[4 * kUnitRows];
 };
-using VU = Vec<kUnitRows>;
 
-GALAGO_INLINE VU vec_load_u8(const uint8_t* p) {
-  float f[kUnitRows];
-  for (int i = 0; i < kUnitRows; ++i) f[i] = p[i];
-  return vec_load<kUnitRows>(f);
-}
-GALAGO_INLINE VU vec_load_i8(const uint8_t* p) {
-  float f[kUnitRows];
-  for (int i = 0; i < kUnitRows; ++i) f[i] = static_cast<int8_t>(p[i]);
-  return vec_load<kUnitRows>(f);
-}
 GALAGO_INLINE int32_t to_int8(const V16& a, int8_t* p) {
   float f[16];
   vec_store(f, a);
@@ -35,7 +24,7 @@ GALAGO_INLINE int32_t to_int8(const V16& a, int8_t* p) {
   }
   return sum;
 }
-GALAGO_INLINE VU to_float(const IU& a) {
+GALAGO_INLINE Vec<kUnitRows> to_float(const IU& a) {
   float f[kUnitRows];
   for (int i = 0; i < kUnitRows; ++i) f[i] = static_cast<float>(a.v[i]);
   return vec_load<kUnitRows>(f);

@@ -63,8 +63,8 @@ GALAGO_INLINE const uint8_t* load_scaled_minimum(const uint8_t* panel, int64_t b
   const uint8_t* group = panel + b / 8 * kGroupBytes;
   const uint8_t* block = group + 64 + b % 8 * F::kBlockBytes;
   const uint16_t* d = halves_at(group) + unit * kUnitRows;
-  u.scale[0] = vec_mul(vec_load_f16<kUnitRows>(d), vec_load_u8(block + unit * kUnitRows));
-  u.bias[0] = negated(vec_mul(vec_load_f16<kUnitRows>(d + kPanelRows), vec_load_u8(block + 16 + unit * kUnitRows)));
+  u.scale[0] = vec_mul(vec_load_f16<kUnitRows>(d), vec_load_u8<kUnitRows>(block + unit * kUnitRows));
+  u.bias[0] = negated(vec_mul(vec_load_f16<kUnitRows>(d + kPanelRows), vec_load_u8<kUnitRows>(block + 16 + unit * kUnitRows)));
   return block + 32;
 }
 
@@ -102,7 +102,7 @@ struct Six256 : FormatTraits<Codes::Bits6, 2, false, 32> {
     const uint8_t* block = group + 32 + b % 8 * kBlockBytes;
     const VU d = vec_load_f16<kUnitRows>(halves_at(group) + unit * kUnitRows);
     GALAGO_UNROLL for (int half = 0; half < 2; ++half) u.scale[half] =
-        vec_mul(d, vec_load_i8(block + 16 * half + unit * kUnitRows));
+        vec_mul(d, vec_load_i8<kUnitRows>(block + 16 * half + unit * kUnitRows));
     load_nibbles(block + 32, unit, u.codes);
     const BytesU upper = bytes_set(0x30);
     GALAGO_UNROLL for (int half = 0; half < 2; ++half) {

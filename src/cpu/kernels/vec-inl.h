@@ -37,6 +37,14 @@ template <int n = kPanelRows>
 GALAGO_INLINE Vec<n> vec_load_bf16(const uint16_t* p) {
   return vec_each<n>([=](int i) GALAGO_LAMBDA_INLINE { return load_bf16(p + i * kLanes); });
 }
+template <int n = kPanelRows>
+GALAGO_INLINE Vec<n> vec_load_u8(const uint8_t* p) {
+  return vec_each<n>([=](int i) GALAGO_LAMBDA_INLINE { return load_u8(p + i * kLanes); });
+}
+template <int n = kPanelRows>
+GALAGO_INLINE Vec<n> vec_load_i8(const uint8_t* p) {
+  return vec_each<n>([=](int i) GALAGO_LAMBDA_INLINE { return load_i8(p + i * kLanes); });
+}
 template <int n>
 GALAGO_INLINE Vec<n> vec_fma(const Vec<n>& a, const Vec<n>& b, const Vec<n>& c) {
   return vec_each<n>([&](int i) GALAGO_LAMBDA_INLINE { return fma(a.v[i], b.v[i], c.v[i]); });
