@@ -12,18 +12,21 @@ constexpr int64_t kStreamKeys = 8;  // as many streams as hardware follows: one 
 // Rows of the cache. load(i, within): the vector of channels from i + within on, i a multiple of kStep.
 struct F32Row {
   static constexpr int64_t kStep = kLanes;
+  static constexpr int64_t bytes(int64_t n) { return 4 * n; }
   const float* p;
   static GALAGO_INLINE F32Row at(const void* base, int64_t value) { return {static_cast<const float*>(base) + value}; }
   GALAGO_INLINE F32 load(int64_t i, int64_t) const { return galago::cpu::GALAGO_ISA::load(p + i); }
 };
 struct F16Row {
   static constexpr int64_t kStep = kLanes;
+  static constexpr int64_t bytes(int64_t n) { return 2 * n; }
   const uint16_t* p;
   static GALAGO_INLINE F16Row at(const void* base, int64_t value) { return {static_cast<const uint16_t*>(base) + value}; }
   GALAGO_INLINE F32 load(int64_t i, int64_t) const { return load_f16(p + i); }
 };
 struct Q8Row {  // blocks of 32: f16 d; i8 q[32]
   static constexpr int64_t kStep = kQ8Values;
+  static constexpr int64_t bytes(int64_t n) { return n / kQ8Values * kQ8Bytes; }
   const uint8_t* p;
   static GALAGO_INLINE Q8Row at(const void* base, int64_t value) {
     return {static_cast<const uint8_t*>(base) + value / kQ8Values * kQ8Bytes};
@@ -80,12 +83,18 @@ GALAGO_INLINE void add_keys(const float* const* p, const Row* values, int64_t dv
     }
 }
 
-// Keys key .. key + kStreamKeys - 1, of which those from `end` on are that of end - 1 again: they are masked later.
+// Keys key .. key + kStreamKeys - 1, of which those from `end` on are that of end - 1 again: they are masked later. The n
+// values at the same place of the next keys are fetched into the second-level cache meanwhile: a jump from row to row is
+// more than hardware foresees.
 template <class Row>
-GALAGO_INLINE void rows_at(const void* base, int64_t stride, int64_t key, int64_t end, int64_t offset, Row* rows) {
+GALAGO_INLINE void rows_at(const void* base, int64_t stride, int64_t key, int64_t end, int64_t offset, int64_t n,
+                           Row* rows) {
+  const int64_t next = Row::bytes(kStreamKeys * stride);
   GALAGO_UNROLL for (int64_t s = 0; s < kStreamKeys; ++s) {
     const int64_t real = key + s < end ? key + s : end - 1;
     rows[s] = Row::at(base, real * stride + offset);
+    const char* bytes = reinterpret_cast<const char*>(rows[s].p) + next;
+    for (int64_t line = 0; line < Row::bytes(n); line += 64) __builtin_prefetch(bytes + line, 0, 2);
   }
 }
 
@@ -110,7 +119,7 @@ void score_keys(const StreamRows& rows, int64_t tile, int64_t key, int64_t end) 
   const StreamCall& c = rows.c;
   for (int64_t group = 0; group < c.groups; ++group) {
     Row keys[kStreamKeys];
-    rows_at(c.k, c.k_stride, key, end, group * c.d, keys);
+    rows_at(c.k, c.k_stride, key, end, group * c.d, c.d, keys);
     each_pair(rows, group, [&](int64_t row, auto count) GALAGO_LAMBDA_INLINE {
       constexpr int n = decltype(count)::n;
       const float* q[2] = {rows.q(row), n == 2 ? rows.q(row + 1) : nullptr};
@@ -127,7 +136,7 @@ void weigh_values(const StreamRows& rows, int64_t tile, int64_t key, int64_t end
   const StreamCall& c = rows.c;
   for (int64_t group = 0; group < c.groups; ++group) {
     Row values[kStreamKeys];
-    rows_at(c.v, c.v_stride, key, end, group * c.dv, values);
+    rows_at(c.v, c.v_stride, key, end, group * c.dv, c.dv, values);
     each_pair(rows, group, [&](int64_t row, auto count) GALAGO_LAMBDA_INLINE {
       constexpr int n = decltype(count)::n;
       const float* p[2] = {rows.scores(row) + key - tile, n == 2 ? rows.scores(row + 1) + key - tile : nullptr};
