@@ -1,7 +1,8 @@
-// Attention of few queries (decoding) with a long cache. Such a step reads every key and value once, so the cache is walked
-// in the order of memory: kStreamKeys keys at a time for all key/value heads, whose rows lie side by side. An online softmax
-// as in attention-inl.h; a call covers a range of keys and leaves the largest score, the sum of exp(score - largest) and
-// the weighted sum of values of every row, which merge_parts puts together. Lanes are channels.
+// Attention of few queries (decoding) with a long cache. Such a step reads every key and value once, so the cache is
+// walked in the order of memory: kStreamKeys keys at a time for all key/value heads, whose rows lie side by side. An
+// online softmax as in attention-inl.h; a call covers a range of keys and leaves the largest score, the sum of
+// exp(score - largest) and the weighted sum of values of every row, which merge_parts puts together. Lanes are
+// channels.
 #pragma once
 
 namespace galago::cpu::GALAGO_ISA {
@@ -21,7 +22,9 @@ struct F16Row {
   static constexpr int64_t kStep = kLanes;
   static constexpr int64_t bytes(int64_t n) { return 2 * n; }
   const uint16_t* p;
-  static GALAGO_INLINE F16Row at(const void* base, int64_t value) { return {static_cast<const uint16_t*>(base) + value}; }
+  static GALAGO_INLINE F16Row at(const void* base, int64_t value) {
+    return {static_cast<const uint16_t*>(base) + value};
+  }
   GALAGO_INLINE F32 load(int64_t i, int64_t) const { return load_f16(p + i); }
 };
 struct Q8Row {  // blocks of 32: f16 d; i8 q[32]
@@ -83,9 +86,9 @@ GALAGO_INLINE void add_keys(const float* const* p, const Row* values, int64_t dv
     }
 }
 
-// Keys key .. key + kStreamKeys - 1, of which those from `end` on are that of end - 1 again: they are masked later. The n
-// values at the same place of the next keys are fetched into the second-level cache meanwhile: a jump from row to row is
-// more than hardware foresees.
+// Keys key .. key + kStreamKeys - 1, of which those from `end` on are that of end - 1 again: they are masked later. The
+// n values at the same place of the next keys are fetched into the second-level cache meanwhile: a jump from row to row
+// is more than hardware foresees.
 template <class Row>
 GALAGO_INLINE void rows_at(const void* base, int64_t stride, int64_t key, int64_t end, int64_t offset, int64_t n,
                            Row* rows) {
@@ -124,7 +127,8 @@ void score_keys(const StreamRows& rows, int64_t tile, int64_t key, int64_t end) 
       constexpr int n = decltype(count)::n;
       const float* q[2] = {rows.q(row), n == 2 ? rows.q(row + 1) : nullptr};
       for (int s = 0; s < kStreamKeys; s += 4) {
-        float* scores[2] = {rows.scores(row) + key - tile + s, n == 2 ? rows.scores(row + 1) + key - tile + s : nullptr};
+        float* scores[2] = {rows.scores(row) + key - tile + s,
+                            n == 2 ? rows.scores(row + 1) + key - tile + s : nullptr};
         dot_keys<Row, n>(q, keys + s, c.d, scores);
       }
     });

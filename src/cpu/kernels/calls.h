@@ -101,6 +101,40 @@ struct Int8GemmCall {
   bool expanded;
 };
 
+// The same product at a coarser rounding, where a level has it (gemm_wide-inl.h): 64 columns, values begin .. end - 1
+// of k, begin a multiple of kWideSpan; y is added to where begin > 0.
+constexpr int kWideColumns = 64;
+constexpr int64_t kWideSpan = 256;  // values of k that share a scale
+
+struct WideExpandCall {
+  PanelKind kind;
+  const uint8_t* panels;
+  int64_t panel_bytes, n_panels;  // at most four
+  int64_t begin, end;
+  uint8_t* expanded;  // wide_expanded_bytes(end - begin)
+};
+constexpr int64_t wide_expanded_bytes(int64_t values) {
+  return ((values + kWideSpan - 1) / kWideSpan * 8 + values) * kWideColumns;
+}
+
+struct WideQuantizeCall {
+  const float* x;
+  int64_t x_stride, rows, k;
+  uint8_t* u;     // [rows, k]
+  float* scales;  // [rows, spans]
+};
+
+struct WideGemmCall {
+  const uint8_t* u;     // of all k
+  const float* scales;  // of all spans
+  int64_t rows, k, begin, end;
+  const uint8_t* expanded;
+  int64_t n;  // columns of y, at most 64
+  float* y;
+  int64_t y_stride;
+  const float* bias;
+};
+
 enum class CacheFormat { F32, F16, Q8_0 };
 
 // Attention of `queries` x `heads` rows that share one key/value head; see attention-inl.h.
@@ -125,8 +159,8 @@ constexpr int64_t attention_scratch(int64_t rows, int64_t d, int64_t dv) {
   return (rows + kPanelRows) * (d + dv + kKeyTile + 4) + kKeyTile * (d + dv);
 }
 
-// Attention of a few queries with keys begin .. end - 1, for `groups` key/value heads with `heads` query heads each; see
-// attention_stream-inl.h. d and dv are multiples of 32.
+// Attention of a few queries with keys begin .. end - 1, for `groups` key/value heads with `heads` query heads each;
+// see attention_stream-inl.h. d and dv are multiples of 32.
 struct StreamCall {
   const float* q;  // row (query t, head h of all groups) begins at t * q_stride + h * d
   int64_t q_stride;

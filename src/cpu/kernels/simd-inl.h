@@ -16,7 +16,9 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
+#if !defined(GALAGO_EMULATED)  // tests/emulated/avx512.h
 #include <immintrin.h>
+#endif
 #elif defined(GALAGO_ISA_NEON)
 #include <arm_neon.h>
 #endif

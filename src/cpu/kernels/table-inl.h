@@ -14,6 +14,7 @@
 #include "cpu/kernels/quantize-inl.h"
 #include "cpu/kernels/panel_formats-inl.h"
 #include "cpu/kernels/gemm_int8-inl.h"
+#include "cpu/kernels/gemm_wide-inl.h"
 #include "cpu/kernels/attention-inl.h"
 #include "cpu/kernels/attention_stream-inl.h"
 #include "cpu/kernels/scan-inl.h"

@@ -1,8 +1,8 @@
 // attention: softmax(scale q k^T + mask) v, grouped-query, over a whole sequence or a cache. q [B, T, H, D],
 // k [B, S, G, D], v [B, S, G, Dv]; query head h uses key/value head h / (H / G).
 // Query t sees keys first(t) .. last(t): last = past + t if causal, else past + T - 1; first = last - window + 1 if
-// there is a window, else 0. Fast: cpu/kernels/attention-inl.h, one call a (batch, key/value head, block of queries), or
-// for few queries attention_stream.cc.
+// there is a window, else 0. Fast: cpu/kernels/attention-inl.h, one call a (batch, key/value head, block of queries),
+// or for few queries attention_stream.cc.
 #include "cpu/ops/attention.h"
 
 #include <algorithm>
@@ -54,7 +54,8 @@ float number(const Tensor& t, CacheFormat format, int64_t i) {
 }
 
 // One query of one head; scores [keys].
-void attend(const OpCall& call, const AttentionSizes& s, int64_t b, int64_t t, int64_t h, const Visible& seen, float* scores) {
+void attend(const OpCall& call, const AttentionSizes& s, int64_t b, int64_t t, int64_t h, const Visible& seen,
+            float* scores) {
   const float scale = call.node.attr<AttentionAttrs>().scale;
   const CacheFormat k_format = cache_format(call.in[1]), v_format = cache_format(call.in[2]);
   const float* q = f32(call.in[0]) + ((b * s.queries + t) * s.heads + h) * s.d;
@@ -92,7 +93,8 @@ void scalar(const OpCall& call) {
       for (int64_t h = 0; h < s.heads; ++h) attend(call, s, b, t, h, seen, scores);
 }
 
-// ---- fast: many queries ------------------------------------------------------------------------------------------------
+// ---- fast: many queries
+// ------------------------------------------------------------------------------------------------
 
 constexpr int64_t kRowsAtOnce = 64;  // (query, head) rows of one kernel call: four panels
 

@@ -1,6 +1,7 @@
-// Attention of few queries over a long cache (cpu/kernels/attention_stream-inl.h). The work is cut into pieces of keys and
-// of neighbouring heads; every piece leaves the softmax state of its rows, and the states of a row are put together in the
-// order of keys. Where the cuts between keys lie does not depend on the number of threads, so neither do the bits.
+// Attention of few queries over a long cache (cpu/kernels/attention_stream-inl.h). The work is cut into pieces of keys
+// and of neighbouring heads; every piece leaves the softmax state of its rows, and the states of a row are put together
+// in the order of keys. Where the cuts between keys lie does not depend on the number of threads, so neither do the
+// bits.
 #include <algorithm>
 
 #include "cpu/ops/attention.h"
@@ -49,33 +50,32 @@ struct Stream {
 
 void Stream::run_piece(int64_t piece, int64_t part, float* room) const {
   const int64_t group = first_group(part), row = first_row(piece, part), from = begin + piece * kPieceKeys;
-  kernels().attention_stream(
-      {.q = f32(call.in[0]) + (batch * s.queries * s.heads + group * s.per_group) * s.d,
-       .q_stride = s.heads * s.d,
-       .k = head_bytes(call.in[1], s, batch, group),
-       .v = head_bytes(call.in[2], s, batch, group),
-       .k_stride = s.groups * s.d,
-       .v_stride = s.groups * s.dv,
-       .k_format = cache_format(call.in[1]),
-       .v_format = cache_format(call.in[2]),
-       .queries = s.queries,
-       .groups = first_group(part + 1) - group,
-       .heads = s.per_group,
-       .d = s.d,
-       .dv = s.dv,
-       .begin = from,
-       .end = std::min(end, from + kPieceKeys),
-       .first = seen.first,
-       .last = seen.last,
-       .first_slope = seen.first_slope,
-       .last_slope = seen.last_slope,
-       .mask = mask_of(call, s, batch),
-       .mask_stride = s.keys,
-       .scale = call.node.attr<AttentionAttrs>().scale,
-       .most = states.most + row,
-       .total = states.total + row,
-       .sums = states.sums + row * s.dv,
-       .scratch = room});
+  kernels().attention_stream({.q = f32(call.in[0]) + (batch * s.queries * s.heads + group * s.per_group) * s.d,
+                              .q_stride = s.heads * s.d,
+                              .k = head_bytes(call.in[1], s, batch, group),
+                              .v = head_bytes(call.in[2], s, batch, group),
+                              .k_stride = s.groups * s.d,
+                              .v_stride = s.groups * s.dv,
+                              .k_format = cache_format(call.in[1]),
+                              .v_format = cache_format(call.in[2]),
+                              .queries = s.queries,
+                              .groups = first_group(part + 1) - group,
+                              .heads = s.per_group,
+                              .d = s.d,
+                              .dv = s.dv,
+                              .begin = from,
+                              .end = std::min(end, from + kPieceKeys),
+                              .first = seen.first,
+                              .last = seen.last,
+                              .first_slope = seen.first_slope,
+                              .last_slope = seen.last_slope,
+                              .mask = mask_of(call, s, batch),
+                              .mask_stride = s.keys,
+                              .scale = call.node.attr<AttentionAttrs>().scale,
+                              .most = states.most + row,
+                              .total = states.total + row,
+                              .sums = states.sums + row * s.dv,
+                              .scratch = room});
 }
 
 // Weights exp(most of the piece - most of all).

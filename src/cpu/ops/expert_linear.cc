@@ -90,7 +90,7 @@ void fast(const OpCall& call) {
   for (int64_t e = 0; e < s.experts; ++e) {
     const int64_t first = m.begin[e], rows = m.begin[e + 1] - first;
     Panels w = packed_matrix(call.packed, call.in[1].dtype(), s.n, s.k, e);
-    multiply(call.pool, w, m.x + first * s.k, rows, nullptr, m.y + first * s.n, m.product);
+    multiply(call.pool, w, m.x + first * s.k, rows, nullptr, call.exact, m.y + first * s.n, m.product);
   }
   for (int64_t i = 0; i < s.slots; ++i)
     std::memcpy(f32(call.out) + m.order[i] * s.n, m.y + i * s.n, sizeof(float) * s.n);

@@ -52,9 +52,10 @@ void fast(const OpCall& call) {
   if (call.packed.elements() == 0) return scalar(call);  // an empty weight, or one that the graph computes
   auto [rows, n, k] = sizes_of(call.in);
   Panels w = packed_matrix(call.packed, call.in[1].dtype(), n, k);
-  if (!is_integer(w.kind)) return multiply(call.pool, w, f32(call.in[0]), rows, bias_of(call), f32(call.out), {});
-  if (!call.is_prepared) quantize(call.pool, f32(call.in[0]), rows, k, call.prepared);
-  multiply_quantized(call.pool, w, call.prepared, rows, bias_of(call), f32(call.out), call.scratch);
+  if (!is_integer(w.kind))
+    return multiply(call.pool, w, f32(call.in[0]), rows, bias_of(call), call.exact, f32(call.out), {});
+  if (!call.is_prepared) quantize(call.pool, f32(call.in[0]), rows, k, call.exact, call.prepared);
+  multiply_quantized(call.pool, w, call.prepared, rows, bias_of(call), call.exact, f32(call.out), call.scratch);
 }
 
 Tensor pack(const Node&, const Tensor& weight) { return pack_weight(weight); }

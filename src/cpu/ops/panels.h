@@ -32,18 +32,19 @@ Panels packed_matrix(const Tensor& packed, DType dtype, int64_t n, int64_t k, in
 void pack_floats(const float* matrix, int64_t row_stride, int64_t k_stride, int64_t rows, int64_t k, float* panels);
 
 // y[rows, w.n] = x[rows, w.k] w^T + bias; bias may be null (product.cc). Integer panels multiply activations that are
-// quantized in blocks of 32 first; the sums are those of the same order whatever rows and threads there are.
-// scratch: product_scratch bytes, 64-byte aligned.
+// quantized first: in blocks of 32, with sums in the same order whatever rows and threads there are; or, unless
+// `exact`, more coarsely where that is faster. scratch: product_scratch bytes, 64-byte aligned.
 size_t product_scratch(DType dtype, int64_t rows, int64_t k, int n_threads);
-void multiply(ThreadPool& pool, const Panels& w, const float* x, int64_t rows, const float* bias, float* y,
+void multiply(ThreadPool& pool, const Panels& w, const float* x, int64_t rows, const float* bias, bool exact, float* y,
               std::span<std::byte> scratch);
 
-// The two halves of an integer product, for products that share their x: quantized_bytes(rows, k) bytes.
+// The two halves of an integer product, for products that share their x: quantized_bytes(rows, k) bytes. Both want the
+// same `exact`.
 size_t quantized_bytes(int64_t rows, int64_t k);
-void quantize(ThreadPool& pool, const float* x, int64_t rows, int64_t k, std::span<std::byte> quantized);
+void quantize(ThreadPool& pool, const float* x, int64_t rows, int64_t k, bool exact, std::span<std::byte> quantized);
 size_t quantized_product_scratch(DType dtype, int64_t rows, int64_t k, int n_threads);
 void multiply_quantized(ThreadPool& pool, const Panels& w, std::span<const std::byte> quantized, int64_t rows,
-                        const float* bias, float* y, std::span<std::byte> scratch);
+                        const float* bias, bool exact, float* y, std::span<std::byte> scratch);
 
 inline size_t align64(size_t bytes) { return (bytes + 63) / 64 * 64; }
 

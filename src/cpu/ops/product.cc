@@ -15,6 +15,8 @@ constexpr int64_t kGroupPanels = 4;                 // panels a product takes to
 constexpr int64_t kDirectRows = 4;                  // up to here expanding costs more than it saves
 constexpr int64_t kExpandedRowBlock = 512;          // rows an expanded group is walked for: it then costs 1 % or less
 constexpr int64_t kExpandedGroupBytes = 256 << 10;  // half of the smallest second-level cache in use
+constexpr int64_t kLeastWideRows = 48;              // requantizing costs as much as about ten rows of the product
+constexpr int64_t kWideValues = 8192;               // of k at once: half a megabyte of requantized weights
 
 int64_t pieces(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
@@ -117,13 +119,77 @@ void multiply_many(ThreadPool& pool, const IntegerProduct& p, std::span<std::byt
   });
 }
 
+// ---- coarser
+// ------------------------------------------------------------------------------------------------------------
+
+bool is_wide(int64_t rows, bool exact) { return !exact && rows >= kLeastWideRows && kernels().gemm_wide; }
+
+struct WideRows {
+  uint8_t* u;
+  float* scales;
+};
+
+WideRows wide_rows(const std::byte* bytes, int64_t rows, int64_t k) {
+  auto* u = reinterpret_cast<uint8_t*>(const_cast<std::byte*>(bytes));
+  return {u, reinterpret_cast<float*>(u + codes_bytes(rows, k))};
+}
+
+void quantize_wide(ThreadPool& pool, const float* x, int64_t rows, int64_t k, std::span<std::byte> quantized) {
+  const WideRows out = wide_rows(quantized.data(), rows, k);
+  const int64_t n_spans = pieces(k, kWideSpan);
+  for_rows(pool, rows, k, [&](int64_t begin, int64_t end) {
+    kernels().quantize_wide({.x = x + begin * k,
+                             .x_stride = k,
+                             .rows = end - begin,
+                             .k = k,
+                             .u = out.u + begin * k,
+                             .scales = out.scales + begin * n_spans});
+  });
+}
+
+size_t wide_group_bytes(int64_t k) {
+  return align64(static_cast<size_t>(wide_expanded_bytes(std::min(k, kWideValues))));
+}
+
+void multiply_wide(ThreadPool& pool, const IntegerProduct& p, const WideRows& x, std::span<std::byte> scratch) {
+  const Panels& w = p.w;
+  const int64_t panels = n_panels(w.n), blocks = pieces(p.rows, kExpandedRowBlock), n_spans = pieces(w.k, kWideSpan);
+  for_slots(pool, pieces(w.n, kWideColumns) * blocks, p.rows * w.n * w.k / 4, [&](int slot, int64_t item) {
+    const int64_t column = item / blocks * kWideColumns, panel = column / kRows,
+                  row = item % blocks * kExpandedRowBlock;
+    uint8_t* expanded = reinterpret_cast<uint8_t*>(scratch.data() + static_cast<size_t>(slot) * wide_group_bytes(w.k));
+    for (int64_t begin = 0; begin < w.k; begin += kWideValues) {
+      const int64_t end = std::min(w.k, begin + kWideValues);
+      kernels().expand_wide({.kind = w.kind,
+                             .panels = p.packed(panel),
+                             .panel_bytes = w.panel_bytes,
+                             .n_panels = std::min(panels - panel, kWideColumns / kRows),
+                             .begin = begin,
+                             .end = end,
+                             .expanded = expanded});
+      kernels().gemm_wide({.u = x.u + row * w.k,
+                           .scales = x.scales + row * n_spans,
+                           .rows = std::min(p.rows - row, kExpandedRowBlock),
+                           .k = w.k,
+                           .begin = begin,
+                           .end = end,
+                           .expanded = expanded,
+                           .n = std::min<int64_t>(w.n - column, kWideColumns),
+                           .y = p.y + row * w.n + column,
+                           .y_stride = w.n,
+                           .bias = p.bias ? p.bias + column : nullptr});
+    }
+  });
+}
+
 }  // namespace
 
 size_t quantized_bytes(int64_t rows, int64_t k) {
   return codes_bytes(rows, k) + align64(sizeof(ActBlock) * static_cast<size_t>(rows * k / kBlockValues));
 }
 
-void quantize(ThreadPool& pool, const float* x, int64_t rows, int64_t k, std::span<std::byte> quantized) {
+void quantize(ThreadPool& pool, const float* x, int64_t rows, int64_t k, bool exact, std::span<std::byte> quantized) {
+  if (is_wide(rows, exact)) return quantize_wide(pool, x, rows, k, quantized);
   auto* q = reinterpret_cast<int8_t*>(quantized.data());
   auto* blocks = reinterpret_cast<ActBlock*>(quantized.data() + codes_bytes(rows, k));
   constexpr int64_t kCost = 8;  // a value costs about as much as eight integer products
@@ -141,7 +207,7 @@ void quantize(ThreadPool& pool, const float* x, int64_t rows, int64_t k, std::sp
 size_t quantized_product_scratch(DType dtype, int64_t rows, int64_t k, int n_threads) {
   const PanelKind kind = panel_kind(dtype);
   if (!is_integer(kind) || rows <= kDirectRows) return 0;
-  return static_cast<size_t>(n_threads) * expanded_group_bytes(kind, k);
+  return static_cast<size_t>(n_threads) * std::max(expanded_group_bytes(kind, k), wide_group_bytes(k));
 }
 
 size_t product_scratch(DType dtype, int64_t rows, int64_t k, int n_threads) {
@@ -150,19 +216,20 @@ size_t product_scratch(DType dtype, int64_t rows, int64_t k, int n_threads) {
 }
 
 void multiply_quantized(ThreadPool& pool, const Panels& w, std::span<const std::byte> quantized, int64_t rows,
-                        const float* bias, float* y, std::span<std::byte> scratch) {
+                        const float* bias, bool exact, float* y, std::span<std::byte> scratch) {
   if (rows == 0 || w.n == 0) return;
   const IntegerProduct product{w, quantized_rows(quantized, rows, w.k), rows, bias, y};
+  if (is_wide(rows, exact)) return multiply_wide(pool, product, wide_rows(quantized.data(), rows, w.k), scratch);
   rows <= kDirectRows ? multiply_few(pool, product) : multiply_many(pool, product, scratch);
 }
 
-void multiply(ThreadPool& pool, const Panels& w, const float* x, int64_t rows, const float* bias, float* y,
+void multiply(ThreadPool& pool, const Panels& w, const float* x, int64_t rows, const float* bias, bool exact, float* y,
               std::span<std::byte> scratch) {
   if (rows == 0 || w.n == 0) return;
   if (!is_integer(w.kind)) return multiply_floats(pool, w, x, rows, bias, y);
   const std::span<std::byte> quantized = scratch.first(quantized_bytes(rows, w.k));
-  quantize(pool, x, rows, w.k, quantized);
-  multiply_quantized(pool, w, quantized, rows, bias, y, scratch.subspan(quantized.size()));
+  quantize(pool, x, rows, w.k, exact, quantized);
+  multiply_quantized(pool, w, quantized, rows, bias, exact, y, scratch.subspan(quantized.size()));
 }
 
 }  // namespace galago::cpu
