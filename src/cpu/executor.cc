@@ -28,7 +28,7 @@ class PackedWeights {
     Entry& entry = entries_[{weight.get(), pack}];
     if (entry.weight.lock() != weight) {  // new, or another weight lived at this address before
       forget_dead(weight.get());
-      entry = {weight, pack(node, weight->data)};
+      entry = {weight, pack(node, *weight)};
       // A mapped file would otherwise stay in memory beside the packed copy that was made of it.
       if (entry.packed.bytes() != weight->data.bytes()) release_pages({weight->data.bytes(), weight->data.n_bytes()});
     }

@@ -37,7 +37,7 @@ struct CpuOp {
   size_t (*prepared_bytes)(const Node& node, std::span<const Tensor> in) = nullptr;
   // Rearranges the weight in[1] for the fast path, once a weight (shared by all programs of an executor); returns an
   // undefined Tensor to use in[1] as it is.
-  Tensor (*pack)(const Node& node, const Tensor& weight) = nullptr;
+  Tensor (*pack)(const Node& node, const Weight& weight) = nullptr;
 };
 
 #define OP(name, text, min_inputs, max_inputs, differentiable) CpuOp make_##name();

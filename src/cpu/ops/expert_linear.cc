@@ -96,7 +96,7 @@ void fast(const OpCall& call) {
     std::memcpy(f32(call.out) + m.order[i] * s.n, m.y + i * s.n, sizeof(float) * s.n);
 }
 
-Tensor pack(const Node&, const Tensor& weight) { return pack_weight(weight); }
+Tensor pack(const Node&, const Weight& weight) { return packed_weight(weight); }
 
 }  // namespace
 

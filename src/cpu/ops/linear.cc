@@ -58,7 +58,7 @@ void fast(const OpCall& call) {
   multiply_quantized(call.pool, w, call.prepared, rows, bias_of(call), call.exact, f32(call.out), call.scratch);
 }
 
-Tensor pack(const Node&, const Tensor& weight) { return pack_weight(weight); }
+Tensor pack(const Node&, const Weight& weight) { return packed_weight(weight); }
 
 }  // namespace
 

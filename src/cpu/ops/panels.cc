@@ -209,12 +209,27 @@ int64_t expanded_panel_bytes(PanelKind kind, int64_t k) {
   }
 }
 
+int64_t packed_bytes(DType dtype, const Shape& shape) {
+  const int64_t matrices = shape.rank() == 3 ? shape[0] : 1;
+  return matrices * n_panels(shape[-2]) * panel_bytes(panel_kind(dtype), shape[-1]);
+}
+
+Tensor packed_weight(const Weight& weight) {
+  if (!weight.packed.bytes()) return pack_weight(weight.data);
+  const int64_t expected = packed_bytes(weight.data.dtype(), weight.data.shape());
+  if (weight.packed.elements() != expected)
+    throw invalid_input("{}: packed in {} bytes, expected {} for {} {}. Convert the model again.", weight.name,
+                        weight.packed.elements(), expected, info(weight.data.dtype()).name,
+                        weight.data.shape().to_string());
+  return weight.packed;
+}
+
 Tensor pack_weight(const Tensor& weight) {
   const Shape& shape = weight.shape();
   const int64_t n = shape[-2], k = shape[-1], matrices = shape.rank() == 3 ? shape[0] : 1;
   const int64_t bytes = panel_bytes(panel_kind(weight.dtype()), k);
   if (weight.elements() == 0) return {};
-  Tensor packed = Tensor::make(DType::U8, Shape{matrices * n_panels(n) * bytes});
+  Tensor packed = Tensor::make(DType::U8, Shape{packed_bytes(weight.dtype(), shape)});
   for (int64_t row = 0; row < matrices * n; ++row) {
     const int64_t panel = row / n * n_panels(n) + row % n / kRows;
     put_row(weight.dtype(), weight.bytes() + row * weight.row_bytes(), k, static_cast<int>(row % n % kRows),

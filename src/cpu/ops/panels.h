@@ -6,7 +6,7 @@
 
 #include "base/thread_pool.h"
 #include "cpu/kernels/kernels.h"
-#include "tensor/tensor.h"
+#include "graph/graph.h"
 
 namespace galago::cpu {
 
@@ -26,6 +26,9 @@ inline int64_t n_panels(int64_t n) { return (n + kPanelRows - 1) / kPanelRows; }
 
 // weight [n, k] or [E, n, k] -> U8 bytes, E matrices of ceil(n / 16) panels; undefined if the weight is empty.
 Tensor pack_weight(const Tensor& weight);
+int64_t packed_bytes(DType dtype, const Shape& shape);  // of that
+// What the weight's file holds, or pack_weight. Throws InvalidInput if the file's is of another size.
+Tensor packed_weight(const Weight& weight);
 Panels packed_matrix(const Tensor& packed, DType dtype, int64_t n, int64_t k, int64_t index = 0);
 
 // Floats into F32 panels: row i of the matrix begins at i * row_stride, its steps of k lie k_stride apart.
