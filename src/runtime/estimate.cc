@@ -1,6 +1,7 @@
 #include "runtime/estimate.h"
 
 #include <algorithm>
+#include <map>
 
 #include "runtime/graphs.h"
 #include "runtime/session.h"
@@ -29,7 +30,27 @@ size_t picture_bytes(const Checkpoint& checkpoint, const ArenaBytes& arena_bytes
   return arena_bytes(*encode_graph(*checkpoint.model, checkpoint.weights, {1, 3, side, side}));
 }
 
+// The share of a weight that a node of a one-token graph reads.
+double share_read(const Graph& graph, const Node& node) {
+  if (node.op == Op::Gather) return 0;
+  if (node.op != Op::ExpertLinear) return 1;
+  const double n_experts = static_cast<double>(graph.node(node.inputs[1]).shape[0]);
+  return std::min(1.0, static_cast<double>(graph.node(node.inputs[2]).shape[1]) / n_experts);
+}
+
 }  // namespace
+
+DecodeBytes decode_bytes(const Checkpoint& checkpoint, CacheTypes types) {
+  auto graph = sequence_graph(*checkpoint.model, checkpoint.weights, 1, 0, 1);
+  std::map<const Weight*, double> shares;  // a weight that is read twice stays in the caches
+  for (const Node& node : graph->nodes())
+    for (Value input : node.inputs)
+      if (const Weight* weight = graph->node(input).weight.get())
+        shares[weight] = std::max(shares[weight], share_read(*graph, node));
+  DecodeBytes bytes{.per_place = static_cast<double>(cache_bytes(checkpoint.model->cache(), 1, types))};
+  for (auto [weight, share] : shares) bytes.weights += share * static_cast<double>(weight->data.n_bytes());
+  return bytes;
+}
 
 MemoryEstimate estimate_memory(const Checkpoint& checkpoint, int n_context, int chunk, CacheTypes types,
                                const ArenaBytes& arena_bytes) {
@@ -38,7 +59,8 @@ MemoryEstimate estimate_memory(const Checkpoint& checkpoint, int n_context, int 
   for (const auto& [name, weight] : checkpoint.weights) m.weights += weight->data.n_bytes();
   m.cache = cache_bytes(spec, m.n_context, types);
   auto caches = unbacked_caches(spec, m.n_context, types);
-  auto step = step_graph(*checkpoint.model, checkpoint.weights, caches, std::min(chunk, m.n_context), 0, true);
+  auto step =
+      step_graph(*checkpoint.model, checkpoint.weights, caches, std::min(chunk, m.n_context), 0, StepLogits::Last);
   m.activations = arena_bytes(*step) + picture_bytes(checkpoint, arena_bytes);
   return m;
 }
