@@ -62,8 +62,8 @@ struct TokenLogprobs {
 
 enum class FinishReason { Length, EndToken, StopString, ContextFull, Declined };
 
-// Milliseconds. A picture that is encoded in the background is counted when its turn is run; what prefill_pictures() does
-// there is not.
+// Milliseconds. A picture that is encoded in the background is counted when its turn is run; what prefill_pictures()
+// does there is not.
 struct Timings {
   double prepare = 0, encode = 0, prefill = 0, generate = 0;
   double wait = 0;  // of append() for pictures that were not there yet
