@@ -1,0 +1,108 @@
+// dot-inl.h for AVX2, and for AVX2 with AVX-VNNI.
+#pragma once
+
+namespace galago::cpu::GALAGO_ISA {
+namespace {
+
+constexpr int kUnitRows = 8;
+struct IU {
+  __m256i v;
+};
+struct BytesU {
+  __m256i v;
+};
+
+GALAGO_INLINE int32_t to_int8(const V16& x, int8_t* p) {
+  __m256i a = _mm256_cvtps_epi32(x.v[0].v), b = _mm256_cvtps_epi32(x.v[1].v);
+  __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xD8);
+  __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  _mm_storeu_si128((__m128i*)p, bytes);
+  __m256i s = _mm256_add_epi32(a, b);
+  __m128i t = _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+  t = _mm_add_epi32(t, _mm_shuffle_epi32(t, 0x4E));
+  return _mm_cvtsi128_si32(_mm_add_epi32(t, _mm_shuffle_epi32(t, 0xB1)));
+}
+GALAGO_INLINE Vec<kUnitRows> to_float(const IU& x) { return {{{_mm256_cvtepi32_ps(x.v)}}}; }
+GALAGO_INLINE IU iu_set(int32_t x) { return {_mm256_set1_epi32(x)}; }
+GALAGO_INLINE IU operator-(const IU& a, const IU& b) { return {_mm256_sub_epi32(a.v, b.v)}; }
+template <int n>
+GALAGO_INLINE IU iu_shift_left(const IU& a) {
+  return {_mm256_slli_epi32(a.v, n)};
+}
+GALAGO_INLINE BytesU bytes_load(const uint8_t* p) { return {_mm256_loadu_si256((const __m256i*)p)}; }
+GALAGO_INLINE void bytes_store(uint8_t* p, const BytesU& a) { _mm256_storeu_si256((__m256i*)p, a.v); }
+GALAGO_INLINE BytesU operator|(const BytesU& a, const BytesU& b) { return {_mm256_or_si256(a.v, b.v)}; }
+GALAGO_INLINE BytesU operator&(const BytesU& a, const BytesU& b) { return {_mm256_and_si256(a.v, b.v)}; }
+GALAGO_INLINE BytesU bytes_set(int x) { return {_mm256_set1_epi8(static_cast<char>(x))}; }
+template <int n>
+GALAGO_INLINE BytesU words_shift_right(const BytesU& a) {
+  return {_mm256_srli_epi16(a.v, n)};
+}
+template <int n>
+GALAGO_INLINE BytesU words_shift_left(const BytesU& a) {
+  return {_mm256_slli_epi16(a.v, n)};
+}
+GALAGO_INLINE BytesU look_up(const uint8_t* table, const BytesU& codes) {
+  return {_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)table)), codes.v)};
+}
+
+#if defined(__AVXVNNI__)
+
+GALAGO_INLINE BytesU dot_ready(const BytesU& codes) { return codes; }
+constexpr bool kSignedBytes = false;
+
+template <Codes kCodes, int kFrom = 0, int kTo = 8>
+GALAGO_INLINE IU dot_block(const BytesU* codes, const int8_t* q) {
+  const QuadBytes* quads = reinterpret_cast<const QuadBytes*>(q);
+  __m256i sum = _mm256_setzero_si256();
+  GALAGO_UNROLL for (int j = kFrom; j < kTo; ++j) sum =
+      _mm256_dpbusd_avx_epi32(sum, codes[j].v, _mm256_set1_epi32(quads[j]));
+  return {sum};
+}
+
+#else
+
+// Pairs of products may be added up in int16 while 2 * code * 127 * their number is below 32768: eight for nibbles
+// (30480), four for five bits (31496), two for six bits (32004).
+template <int kFrom, int kTo, int kAtOnce>
+GALAGO_INLINE __m256i dot_words(const BytesU* codes, const QuadBytes* quads) {
+  static_assert((kTo - kFrom) % kAtOnce == 0);
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i sum = _mm256_setzero_si256();
+  GALAGO_UNROLL for (int j = kFrom; j < kTo; j += kAtOnce) {
+    __m256i words = _mm256_maddubs_epi16(codes[j].v, _mm256_set1_epi32(quads[j]));
+    GALAGO_UNROLL for (int i = 1; i < kAtOnce; ++i) words =
+        _mm256_add_epi16(words, _mm256_maddubs_epi16(codes[j + i].v, _mm256_set1_epi32(quads[j + i])));
+    __m256i wide = _mm256_madd_epi16(words, ones);
+    sum = j == kFrom ? wide : _mm256_add_epi32(sum, wide);
+  }
+  return sum;
+}
+
+// Unsigned codes of 8 bits would overflow int16, so they come as signed weights (dot_ready) and are multiplied as |w| *
+// (q with the sign of w): at most 2 * 128 * 127.
+template <int kFrom, int kTo>
+GALAGO_INLINE __m256i dot_bytes(const BytesU* weights, const QuadBytes* quads) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i sum = _mm256_setzero_si256();
+  GALAGO_UNROLL for (int j = kFrom; j < kTo; ++j) {
+    __m256i q = _mm256_sign_epi8(_mm256_set1_epi32(quads[j]), weights[j].v);
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(weights[j].v), q), ones));
+  }
+  return sum;
+}
+GALAGO_INLINE BytesU dot_ready(const BytesU& codes) { return {_mm256_xor_si256(codes.v, _mm256_set1_epi8(-128))}; }
+constexpr bool kSignedBytes = true;
+
+template <Codes kCodes, int kFrom = 0, int kTo = 8>
+GALAGO_INLINE IU dot_block(const BytesU* codes, const int8_t* q) {
+  const QuadBytes* quads = reinterpret_cast<const QuadBytes*>(q);
+  if constexpr (kCodes == Codes::Byte) return {dot_bytes<kFrom, kTo>(codes, quads)};
+  constexpr int kAtOnce = kCodes == Codes::Nibble ? kTo - kFrom : kCodes == Codes::Bits5 ? 4 : 2;
+  return {dot_words<kFrom, kTo, kAtOnce>(codes, quads)};
+}
+
+#endif
+
+}  // namespace
+}  // namespace galago::cpu::GALAGO_ISA
