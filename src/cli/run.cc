@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "cli/run_options.h"
 #include "cli/tuned.h"
+#include "cpu/executor.h"
 #include "cpu/plan.h"
 #include "image/video.h"
 #include "runtime/estimate.h"
@@ -94,13 +95,19 @@ RunOptions prepared(const RunOptions& o, const Checkpoint& checkpoint) {
   return tuned;
 }
 
+std::shared_ptr<Executor> executor_for(const RunOptions& o) {
+  if (!o.deterministic) return make_executor(o.executor, o.threads);
+  if (o.executor != "cpu") throw usage_error("--deterministic with --executor {}: expected cpu", o.executor);
+  return cpu::make_executor(std::make_shared<ThreadPool>(o.threads), cpu::Mode::Exact);
+}
+
 class Runner {
  public:
   Runner(const RunOptions& o, bool chat)
       : checkpoint_(std::make_shared<Checkpoint>(load_checkpoint(o.files))),
         o_(prepared(o, *checkpoint_)),
         encode_(encode_mode(o_, chat)),
-        executor_(take_turns(make_executor(o_.executor, o_.threads))),
+        executor_(take_turns(executor_for(o_))),
         session_(checkpoint_, executor_, session_options(o_, encode_)),
         generation_(generate_options(o_, checkpoint_->model->sampling())),
         load_ms_(since_start_.elapsed_ms()) {

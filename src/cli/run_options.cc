@@ -45,6 +45,10 @@ void add_machine(CLI::App& app, RunOptions& o) {
   app.add_flag("--tune", o.tune,
                "measure again which threads, batch size and tile batch are fastest here; kept for the next runs in "
                "$XDG_CACHE_HOME/galago. Without it large models are measured once");
+  app.add_flag(
+      "--deterministic", o.deterministic,
+      "the same bits for any number of threads, batch size and drafts: without kernels that add in another order "
+      "for many rows, so long prompts take more time");
   app.add_option("--executor", o.executor, "cpu or torch");
 }
 

@@ -30,7 +30,7 @@ struct RunOptions {
   int beams = 1;
   float length_penalty = 1;
   std::string early_stopping = "no";
-  bool json = false, stored = false, release_vision = false;
+  bool json = false, stored = false, release_vision = false, deterministic = false;
 };
 
 // When a picture is encoded: with the turn it belongs to, at once in the background, or that and run through the
