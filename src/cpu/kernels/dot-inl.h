@@ -36,6 +36,25 @@ using VU = Vec<kUnitRows>;
 constexpr int kUnits = kPanelRows / kUnitRows;  // units of a panel
 constexpr int kUnitBytes = 4 * kUnitRows;       // of a vector of codes
 
+// dots[u][r][half]: the dot products of vectors kFrom .. kTo - 1 of kTileUnits units, whose codes lie unit_stride bytes apart,
+// with kRows rows of x side by side.
+#if !defined(GALAGO_DOT_UNITS)
+template <Codes kCodes, int kFrom, int kTo, int kRows, int kHalves>
+GALAGO_INLINE void dot_units(const uint8_t* codes, int64_t, const int8_t* q, int half, IU (&dots)[1][kRows][kHalves]) {
+  BytesU w[8];
+  GALAGO_UNROLL for (int j = kFrom; j < kTo; ++j) w[j] = bytes_load(codes + j * kUnitBytes);
+#if defined(GALAGO_ROW_PAIRS)
+  if constexpr (kRows >= 2) {
+    GALAGO_UNROLL for (int r = 0; r < kRows; r += 2)
+        dot_pair<kFrom, kTo>(w, q + r * kBlockValues, dots[0][r][half], dots[0][r + 1][half]);
+    return;
+  }
+#endif
+  GALAGO_UNROLL for (int r = 0; r < kRows; ++r) dots[0][r][half] =
+      dot_block<kCodes, kFrom, kTo>(w, q + r * kBlockValues);
+}
+#endif
+
 GALAGO_INLINE BytesU low_nibbles(const BytesU& a) { return a & bytes_set(15); }
 GALAGO_INLINE BytesU high_nibbles(const BytesU& a) { return words_shift_right<4>(a) & bytes_set(15); }
 

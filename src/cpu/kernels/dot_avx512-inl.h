@@ -4,7 +4,8 @@
 namespace galago::cpu::GALAGO_ISA {
 namespace {
 
-constexpr int kUnitRows = 16;
+constexpr int kUnitRows = 16, kTileUnits = 1;
+constexpr int kInt8Rows = 16;  // sums, beside eight vectors of codes: 24 of 32 registers
 struct IU {
   __m512i v;
 };
@@ -63,6 +64,10 @@ GALAGO_INLINE __m512i dpbusd(__m512i sum, __m512i codes, const QuadBytes& four) 
 
 GALAGO_INLINE BytesU dot_ready(const BytesU& codes) { return codes; }
 constexpr bool kSignedBytes = false;
+
+GALAGO_INLINE IU add_products(const IU& sum, const BytesU& codes, const BytesU& q) {
+  return {dot_quads(sum.v, codes.v, q.v)};
+}
 
 template <Codes kCodes, int kFrom = 0, int kTo = 8>
 GALAGO_INLINE IU dot_block(const BytesU* codes, const int8_t* q) {

@@ -5,7 +5,8 @@
 namespace galago::cpu::GALAGO_ISA {
 namespace {
 
-constexpr int kUnitRows = 8;
+constexpr int kUnitRows = 8, kTileUnits = 1;
+constexpr int kInt8Rows = 4;  // eight registers of sums, beside sixteen of codes
 struct IU {
   int32x4_t a, b;
 };
@@ -60,6 +61,11 @@ constexpr bool kSignedBytes = true;
 
 #if defined(__ARM_FEATURE_DOTPROD)
 
+GALAGO_INLINE IU add_products(const IU& sum, const BytesU& codes, const BytesU& q) {
+  return {vdotq_s32(sum.a, vreinterpretq_s8_u8(codes.a), vreinterpretq_s8_u8(q.a)),
+          vdotq_s32(sum.b, vreinterpretq_s8_u8(codes.b), vreinterpretq_s8_u8(q.b))};
+}
+
 template <Codes kCodes, int kFrom = 0, int kTo = 8>
 GALAGO_INLINE IU dot_block(const BytesU* codes, const int8_t* q) {
   IU sum = iu_set(0);
@@ -101,6 +107,15 @@ GALAGO_INLINE void dot_pair(const BytesU* codes, const int8_t* q, IU& first, IU&
 #endif
 
 #else
+
+GALAGO_INLINE int32x4_t add_products(int32x4_t sum, uint8x16_t codes, uint8x16_t q) {
+  const int8x16_t w = vreinterpretq_s8_u8(codes), x = vreinterpretq_s8_u8(q);
+  const int16x8_t words = vmlal_s8(vreinterpretq_s16_s32(sum), vget_low_s8(w), vget_low_s8(x));
+  return vreinterpretq_s32_s16(vmlal_high_s8(words, w, x));
+}
+GALAGO_INLINE IU add_products(const IU& sum, const BytesU& codes, const BytesU& q) {
+  return {add_products(sum.a, codes.a, q.a), add_products(sum.b, codes.b, q.b)};
+}
 
 // Products of eight bytes stay apart in int16 while kAtOnce vectors are added up: code * 127 * kAtOnce < 32768.
 template <int kFrom, int kTo, int kAtOnce>

@@ -4,7 +4,7 @@
 namespace galago::cpu::GALAGO_ISA {
 namespace {
 
-constexpr int kUnitRows = 8;
+constexpr int kUnitRows = 8, kTileUnits = 1, kInt8Rows = 4;
 struct IU {
   int32_t v[kUnitRows];
 };
@@ -79,6 +79,14 @@ GALAGO_INLINE BytesU look_up(const uint8_t* table, const BytesU& codes) {
 }
 GALAGO_INLINE BytesU dot_ready(const BytesU& codes) { return codes; }
 constexpr bool kSignedBytes = false;
+
+GALAGO_INLINE IU add_products(const IU& sum, const BytesU& codes, const BytesU& q) {
+  return iu_each([&](int r) GALAGO_LAMBDA_INLINE {
+    int32_t total = sum.v[r];
+    for (int x = 0; x < 4; ++x) total += codes.v[4 * r + x] * static_cast<int8_t>(q.v[4 * r + x]);
+    return total;
+  });
+}
 
 template <Codes kCodes, int kFrom = 0, int kTo = 8>
 GALAGO_INLINE IU dot_block(const BytesU* codes, const int8_t* q) {

@@ -8,12 +8,6 @@
 namespace galago::cpu::GALAGO_ISA {
 namespace {
 
-// Registers of a tile: kRows sums, eight vectors of codes, and room to multiply: 32 registers on AVX-512, 16 on AVX2.
-#if defined(GALAGO_ISA_AVX512)
-constexpr int kInt8Rows = 16;
-#else
-constexpr int kInt8Rows = 4;
-#endif
 constexpr int64_t kAhead = 4096;  // bytes: panels of a single row come from memory, which needs this much warning
 
 GALAGO_INLINE VU act_value(float x) { return vec_set<kUnitRows>(x); }
@@ -28,7 +22,7 @@ GALAGO_INLINE IU without_offset(const IU& dot, const IU& sum_x8) {
 
 // One block of w times one of x, from the dot products of the block or of its halves.
 template <class F>
-GALAGO_INLINE VU add_dots(VU sum, const UnitBlock<F>& w, const IU* dots, const ActBlock& x) {
+GALAGO_INLINE VU add_dots(VU sum, const Factors<F>& w, const IU* dots, const ActBlock& x) {
   if constexpr (F::kHalves == 1) {
     const IU dot = without_offset<F>(dots[0], iu_set(x.sum_x8));
     sum = vec_fma(vec_mul(to_float(dot), act_value(x.scale)), w.scale[0], sum);
@@ -44,30 +38,6 @@ GALAGO_INLINE VU add_dots(VU sum, const UnitBlock<F>& w, const IU* dots, const A
       block = vec_fma(vec_mul(to_float(high_x8), eighth), w.bias[1], block);
     }
     return vec_fma(block, act_value(x.scale), sum);
-  }
-}
-
-// The same for kRows rows of x that lie side by side.
-template <class F, int kRows>
-GALAGO_INLINE void add_blocks(VU* sums, const UnitBlock<F>& w, const int8_t* q, const ActBlock* x) {
-  constexpr int kHalf = 8 / F::kHalves;
-#if defined(GALAGO_ROW_PAIRS)
-  if constexpr (kRows >= 2) {
-    GALAGO_UNROLL for (int r = 0; r < kRows; r += 2) {
-      IU first[F::kHalves], second[F::kHalves];
-      dot_pair<0, kHalf>(w.codes, q + r * kBlockValues, first[0], second[0]);
-      if constexpr (F::kHalves == 2) dot_pair<kHalf, 8>(w.codes, q + r * kBlockValues, first[1], second[1]);
-      sums[r] = add_dots<F>(sums[r], w, first, x[r]);
-      sums[r + 1] = add_dots<F>(sums[r + 1], w, second, x[r + 1]);
-    }
-    return;
-  }
-#endif
-  GALAGO_UNROLL for (int r = 0; r < kRows; ++r) {
-    IU dots[F::kHalves];
-    dots[0] = dot_block<F::kCodes, 0, kHalf>(w.codes, q + r * kBlockValues);
-    if constexpr (F::kHalves == 2) dots[1] = dot_block<F::kCodes, kHalf, 8>(w.codes, q + r * kBlockValues);
-    sums[r] = add_dots<F>(sums[r], w, dots, x[r]);
   }
 }
 
@@ -91,13 +61,16 @@ GALAGO_INLINE void store_unit(const Int8GemmCall& c, const VU* sums, int64_t row
       vec_store_part(c.y + (row + r) * c.y_stride + column, vec_add(sums[r], bias), c.n - column);
 }
 
-// Units unit .. unit + kUnitsAtOnce - 1 of a panel times rows row .. row + kRows - 1 of x. F is a layout of calls.h, or
-// Expanded<F> with `panel` at the blocks of the unit.
+// ---- few rows: panels as they are packed
+// --------------------------------------------------------------------------------
+
+// Units unit .. unit + kUnitsAtOnce - 1 of a panel times rows row .. row + kRows - 1 of x.
 template <class F, int kRows, int kUnitsAtOnce, bool kPrefetch>
-inline void int8_tile(const Int8GemmCall& c, const uint8_t* panel, int unit, int64_t row, int64_t column) {
+inline void direct_tile(const Int8GemmCall& c, const uint8_t* panel, int unit, int64_t row, int64_t column) {
+  constexpr int kHalf = 8 / F::kHalves;
   VU sums[kUnitsAtOnce][kRows];
-  GALAGO_UNROLL for (int u = 0; u < kUnitsAtOnce; ++u) GALAGO_UNROLL for (int r = 0; r < kRows; ++r) sums[u][r] =
-      act_value(0);
+  GALAGO_UNROLL for (int u = 0; u < kUnitsAtOnce; ++u)
+      GALAGO_UNROLL for (int r = 0; r < kRows; ++r) sums[u][r] = act_value(0);
   const ActTile x = act_tile(c, row);
   const int64_t n_blocks = c.k / kBlockValues;
   for (int64_t b = 0; b < n_blocks; ++b) {
@@ -109,20 +82,22 @@ inline void int8_tile(const Int8GemmCall& c, const uint8_t* panel, int unit, int
     GALAGO_UNROLL for (int u = 0; u < kUnitsAtOnce; ++u) {
       UnitBlock<F> w;
       F::load(panel, b, unit + u, w);
-      add_blocks<F, kRows>(sums[u], w, q, blocks);
+      GALAGO_UNROLL for (int r = 0; r < kRows; ++r) {
+        IU dots[F::kHalves];
+        dots[0] = dot_block<F::kCodes, 0, kHalf>(w.codes, q + r * kBlockValues);
+        if constexpr (F::kHalves == 2) dots[1] = dot_block<F::kCodes, kHalf, 8>(w.codes, q + r * kBlockValues);
+        sums[u][r] = add_dots<F>(sums[u][r], w, dots, blocks[r]);
+      }
     }
   }
   GALAGO_UNROLL for (int u = 0; u < kUnitsAtOnce; ++u)
       store_unit<kRows>(c, sums[u], row, column + (unit + u) * kUnitRows);
 }
 
-// ---- few rows: panels as they are packed
-// --------------------------------------------------------------------------------
-
 template <class F, int kRows>
 void direct_rows(const Int8GemmCall& c, const uint8_t* panel, int64_t row, int64_t column) {
-  if constexpr (kRows <= 2) return int8_tile<F, kRows, kUnits, true>(c, panel, 0, row, column);
-  for (int unit = 0; unit < kUnits; ++unit) int8_tile<F, kRows, 1, false>(c, panel, unit, row, column);
+  if constexpr (kRows <= 2) return direct_tile<F, kRows, kUnits, true>(c, panel, 0, row, column);
+  for (int unit = 0; unit < kUnits; ++unit) direct_tile<F, kRows, 1, false>(c, panel, unit, row, column);
 }
 
 template <class F>
@@ -152,18 +127,39 @@ void expand(const ExpandCall& c) {
       }
 }
 
+// kTileUnits units, the first at `units`, times rows row .. row + kRows - 1 of x.
 template <class F, int kRows>
-void expanded_rows(const Int8GemmCall& c, int64_t row) {
-  const int64_t unit_bytes = c.k / kBlockValues * F::kBlockBytes;
-  const uint8_t* unit = c.panels;
-  for (int64_t column = 0; column < c.n; column += kUnitRows, unit += unit_bytes)
-    int8_tile<F, kRows, 1, false>(c, unit, 0, row, column);
+inline void expanded_tile(const Int8GemmCall& c, const uint8_t* units, int64_t row, int64_t column) {
+  using Block = Expanded<F>;
+  constexpr int kHalf = 8 / F::kHalves;
+  const int64_t n_blocks = c.k / kBlockValues, unit_bytes = n_blocks * Block::kBlockBytes;
+  VU sums[kTileUnits][kRows];
+  GALAGO_UNROLL for (int u = 0; u < kTileUnits; ++u)
+      GALAGO_UNROLL for (int r = 0; r < kRows; ++r) sums[u][r] = act_value(0);
+  const ActTile x = act_tile(c, row);
+  for (int64_t b = 0; b < n_blocks; ++b, units += Block::kBlockBytes) {
+    const int8_t* q = x.q + b * x.width * kBlockValues;
+    const ActBlock* blocks = x.blocks + b * x.width;
+    const uint8_t* codes = units + Block::kCodesAt;
+    IU dots[kTileUnits][kRows][F::kHalves];
+    dot_units<F::kCodes, 0, kHalf>(codes, unit_bytes, q, 0, dots);
+    if constexpr (F::kHalves == 2) dot_units<F::kCodes, kHalf, 8>(codes, unit_bytes, q, 1, dots);
+    GALAGO_UNROLL for (int u = 0; u < kTileUnits; ++u) {
+      const Factors<F> factors = Block::factors(units + u * unit_bytes);
+      GALAGO_UNROLL for (int r = 0; r < kRows; ++r) sums[u][r] = add_dots<F>(sums[u][r], factors, dots[u][r], blocks[r]);
+    }
+  }
+  GALAGO_UNROLL for (int u = 0; u < kTileUnits; ++u) store_unit<kRows>(c, sums[u], row, column + u * kUnitRows);
 }
 
-// As many tiles of kRows rows as there are, then the rest with half as many.
+// As many tiles of kRows rows as there are, then the rest with half as many. A tile of x meets all panels before the next.
 template <class F, int kRows>
 void expanded_from(const Int8GemmCall& c, int64_t row) {
-  for (; row + kRows <= c.rows; row += kRows) expanded_rows<F, kRows>(c, row);
+  constexpr int64_t kColumns = kTileUnits * kUnitRows;
+  const int64_t tile_bytes = kTileUnits * (c.k / kBlockValues) * Expanded<F>::kBlockBytes;
+  for (; row + kRows <= c.rows; row += kRows)
+    for (int64_t column = 0; column < c.n; column += kColumns)
+      expanded_tile<F, kRows>(c, c.panels + column / kColumns * tile_bytes, row, column);
   if constexpr (kRows > 1) expanded_from<F, kRows / 2>(c, row);
 }
 
@@ -190,7 +186,7 @@ void k_expand_panels(const ExpandCall& c) {
 void k_gemm_int8(const Int8GemmCall& c) {
   with_format(c.kind, [&](auto format) GALAGO_LAMBDA_INLINE {
     using F = decltype(format);
-    if (c.expanded) return expanded_from<Expanded<F>, kInt8Rows>(c, 0);
+    if (c.expanded) return expanded_from<F, kInt8Rows>(c, 0);
     gemm_direct<F>(c);
   });
 }

@@ -15,9 +15,12 @@ struct FormatTraits {
 };
 
 template <class F>
-struct UnitBlock {
+struct Factors {
   VU scale[F::kHalves];
   VU bias[F::kHalves];  // read only if F::kBias
+};
+template <class F>
+struct UnitBlock : Factors<F> {
   BytesU codes[8];
 };
 
@@ -146,18 +149,18 @@ struct NibbleIq4 : FormatTraits<Codes::Byte, 1, false, 128> {
 // A panel unpacked into what `load` gives, for products with many rows: units one after the other, each k / 32 times
 // f32 scale[halves][rows]; [f32 bias[halves][rows]]; 8 vectors of codes.
 template <class F>
-struct Expanded : FormatTraits<F::kCodes, F::kHalves, F::kBias, F::kOffset> {
+struct Expanded {
   static constexpr int64_t kFactors = F::kHalves * (F::kBias ? 2 : 1);
-  static constexpr int64_t kBlockBytes = kUnitRows * (4 * kFactors + 32);
+  static constexpr int64_t kCodesAt = 4 * kUnitRows * kFactors;
+  static constexpr int64_t kBlockBytes = kCodesAt + 8 * kUnitBytes;
 
-  static GALAGO_INLINE void load(const uint8_t* unit_blocks, int64_t b, int, UnitBlock<Expanded>& u) {
-    const uint8_t* block = unit_blocks + b * kBlockBytes;
+  static GALAGO_INLINE Factors<F> factors(const uint8_t* block) {
+    Factors<F> f;
     GALAGO_UNROLL for (int half = 0; half < F::kHalves; ++half) {
-      u.scale[half] = vec_load<kUnitRows>(floats_at(block) + half * kUnitRows);
-      if constexpr (F::kBias) u.bias[half] = vec_load<kUnitRows>(floats_at(block) + (F::kHalves + half) * kUnitRows);
+      f.scale[half] = vec_load<kUnitRows>(floats_at(block) + half * kUnitRows);
+      if constexpr (F::kBias) f.bias[half] = vec_load<kUnitRows>(floats_at(block) + (F::kHalves + half) * kUnitRows);
     }
-    GALAGO_UNROLL for (int j = 0; j < 8; ++j) u.codes[j] =
-        bytes_load(block + 4 * kUnitRows * kFactors + j * kUnitBytes);
+    return f;
   }
 
   static GALAGO_INLINE void store(uint8_t* unit_blocks, int64_t b, const UnitBlock<F>& u) {
@@ -168,7 +171,7 @@ struct Expanded : FormatTraits<F::kCodes, F::kHalves, F::kBias, F::kOffset> {
       if constexpr (F::kBias) vec_store(factors + (F::kHalves + half) * kUnitRows, u.bias[half]);
     }
     GALAGO_UNROLL for (int j = 0; j < 8; ++j)
-        bytes_store(block + 4 * kUnitRows * kFactors + j * kUnitBytes, u.codes[j]);
+        bytes_store(block + kCodesAt + j * kUnitBytes, u.codes[j]);
   }
 };
 

@@ -313,6 +313,30 @@ GALAGO_INLINE void reduce_add_four(F32 a, F32 b, F32 c, F32 d, float* sums) {
 }
 #endif
 
+// The compiler must have `v` in a register here and may not foresee its value.
+#if defined(__x86_64__)
+template <class T>
+GALAGO_INLINE void keep(T& v) {
+#if defined(GALAGO_ISA_AVX512) && !defined(GALAGO_EMULATED)
+  asm volatile("" : "+v"(v));
+#elif defined(GALAGO_EMULATED)
+  asm volatile("" : "+m"(v));
+#else
+  asm volatile("" : "+x"(v));
+#endif
+}
+#elif defined(__aarch64__)
+template <class T>
+GALAGO_INLINE void keep(T& v) {
+  asm volatile("" : "+w"(v));
+}
+#else
+template <class T>
+GALAGO_INLINE void keep(T& v) {
+  asm volatile("" : "+m"(v));
+}
+#endif
+
 // The tail of a row is the same text as its body: `get(p, place)` and `put(p, v, place)` know how many lanes count.
 struct Whole {};
 struct Part { int n; };

@@ -18,6 +18,7 @@
 #include "cpu/kernels/attention-inl.h"
 #include "cpu/kernels/attention_stream-inl.h"
 #include "cpu/kernels/scan-inl.h"
+#include "cpu/kernels/peak-inl.h"
 // clang-format on
 
 namespace galago::cpu::GALAGO_ISA {
