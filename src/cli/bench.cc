@@ -1,6 +1,7 @@
 // galago bench MODEL: medians of repeated runs, executors taken in turns so that noise of the machine hits both alike;
-// beside decoding stands what merely reading the same bytes once a token would allow, measured in the same rounds. The
-// other benches are rows of bench_commands.def.
+// beside each stands the machine's own limit, measured in the same rounds: for decoding what merely reading the same
+// bytes once a token would allow, for prompts and pictures what the arithmetic of the products would take over
+// registers. The other benches are rows of bench_commands.def.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/bench_common.h"
+#include "cpu/peak.h"
 #include "runtime/estimate.h"
 #include "runtime/machine_probe.h"
 #include "runtime/memory_use.h"
@@ -39,7 +41,7 @@ struct Contestant {
 struct Row {
   std::string what, unit;
   std::function<double(const Session&)> read;
-  double bytes = 0;  // that one token reads: there is a limit to such a row; 0: none is known
+  std::function<double()> limit = {};  // of this value, as the machine is now; empty: none is known
   std::vector<Samples> samples = {};
   Samples limits = {};
 };
@@ -52,7 +54,7 @@ struct Run {
 
 class Bench {
  public:
-  explicit Bench(const Options& o) : o_(o) {
+  explicit Bench(const Options& o) : o_(o), pool_(o.threads) {
     Stopwatch clock;
     checkpoint_ = load_for_bench(o);
     load_ms_ = clock.elapsed_ms();
@@ -72,7 +74,7 @@ class Bench {
       for (Run& run : runs_) {
         for (size_t i = 0; i < contestants_.size(); ++i) measure(run, i, repeat >= 0);
         for (Row& row : run.rows)
-          if (row.bytes > 0 && repeat >= 0) row.limits.push_back(probe_->bytes_per_second() / row.bytes);
+          if (row.limit && repeat >= 0) row.limits.push_back(row.limit());
         progress.show(repeat + 1, o_.repeats, run.what);
       }
   }
@@ -103,7 +105,8 @@ class Bench {
   void add_picture(const std::string& size, const PictureSpec& spec) {
     auto [width, height] = parse_size(size);
     auto image = std::make_shared<Image>(noise_picture(width, height));
-    const int n = find_slicing_policy(spec.policy).plan(width, height, spec.slice).n_tiles();
+    const SlicePlan plan = find_slicing_policy(spec.policy).plan(width, height, spec.slice);
+    const int n = plan.n_tiles();
     auto encode = [](const Session& s) { return s.timings().encode; };
     auto all = [](const Session& s) { return s.timings().prepare + s.timings().encode + s.timings().prefill; };
     constexpr int kQuestion = 64;  // places that a short question needs in any family's prompt
@@ -113,7 +116,8 @@ class Bench {
               if (fits) session.append("what is in the picture?");
             }};
     run.rows.push_back({run.what + ", prepare", "ms", [](const Session& s) { return s.timings().prepare; }});
-    run.rows.push_back({fmt::format("{}, {} tiles", run.what, n), "ms", encode});
+    run.rows.push_back({fmt::format("{}, {} tiles", run.what, n), "ms", encode,
+                        [this, work = picture_operations(*checkpoint_, plan)] { return 1000 * seconds(work); }});
     if (n > 1) run.rows.push_back({run.what + ", a tile", "ms", [=](const Session& s) { return encode(s) / n; }});
     if (fits) run.rows.push_back({run.what + ", first token", "ms", all});
     if (!fits) note(fmt::format("{}: does not fit the context of {}, encoded only", run.what, context()));
@@ -127,7 +131,8 @@ class Bench {
         continue;
       }
       Run run{fmt::format("prompt {}", n), [ids = noise_ids(*checkpoint_, n)](Session& s) { s.append_ids(ids); }};
-      run.rows.push_back({run.what, "tok/s", [n](const Session& s) { return n * 1000.0 / s.timings().prefill; }});
+      run.rows.push_back({run.what, "tok/s", [n](const Session& s) { return n * 1000.0 / s.timings().prefill; },
+                          [this, n, work = prompt_operations(*checkpoint_, n)] { return n / seconds(work); }});
       runs_.push_back(std::move(run));
     }
   }
@@ -146,10 +151,16 @@ class Bench {
                 s.generate({.max_new_tokens = n, .sampling = {}, .ignore_end = true});
               }};
       run.rows.push_back({run.what, "tok/s", [n](const Session& s) { return n * 1000.0 / s.timings().generate; },
-                          bytes.at(begin + n / 2.0)});
+                          [this, read = bytes.at(begin + n / 2.0)] { return probe_->bytes_per_second() / read; }});
       runs_.push_back(std::move(run));
     }
     if (!o_.depths.empty()) probe_ = std::make_unique<ReadProbe>(static_cast<size_t>(bytes.weights), o_.threads);
+  }
+
+  // Of the arithmetic alone, at the rates that the processor has over registers just now.
+  double seconds(const Operations& work) {
+    const cpu::PeakRates peaks = cpu::measure_peaks(pool_);
+    return (work.floats / peaks.floats + work.bytes / peaks.bytes) * 1e-9;
   }
 
   // ---- what it comes to
@@ -168,7 +179,10 @@ class Bench {
   // next.
   double share(const Row& row) const {
     Samples shares;
-    for (size_t k = 0; k < row.limits.size(); ++k) shares.push_back(row.samples[0][k] / row.limits[k]);
+    for (size_t k = 0; k < row.limits.size(); ++k) {
+      const double share = row.samples[0][k] / row.limits[k];
+      shares.push_back(row.unit == "ms" ? 1 / share : share);
+    }
     return median(shares);
   }
 
@@ -181,7 +195,7 @@ class Bench {
     std::vector<std::vector<std::string>> table{{"what", "unit"}};
     for (const Contestant& c : contestants_) table[0].push_back(c.name);
     if (contestants_.size() > 1) table[0].push_back("speedup");
-    table[0].push_back("share of what reading the same bytes allows");
+    table[0].push_back("share of the machine's limit");
     for (const Run& run : runs_)
       for (const Row& row : run.rows) table.push_back(line(row));
     print_table(table);
@@ -195,9 +209,7 @@ class Bench {
     for (const Samples& samples : row.samples) cells.push_back(fmt::format("{:.1f}", median(samples)));
     if (contestants_.size() > 1) cells.push_back(fmt::format("{:.2f}x", speedup(row, 1)));
     const double limit = median(row.limits);
-    cells.push_back(
-        limit > 0 ? fmt::format("{:.0f} % of {:.1f} ({:.1f} GB/s)", 100 * share(row), limit, limit * row.bytes / 1e9)
-                  : "");
+    cells.push_back(limit > 0 ? fmt::format("{:.0f} % of {:.1f}", 100 * share(row), limit) : "");
     return cells;
   }
 
@@ -206,8 +218,7 @@ class Bench {
     for (size_t i = 0; i < contestants_.size(); ++i) values[contestants_[i].name] = median(row.samples[i]);
     Json object{{"what", row.what}, {"unit", row.unit}, {"median", values}};
     if (contestants_.size() > 1) object["speedup"] = speedup(row, 1);
-    if (!row.limits.empty())
-      object.update({{"limit", median(row.limits)}, {"share", share(row)}, {"bytes_a_token", row.bytes}});
+    if (!row.limits.empty()) object.update({{"limit", median(row.limits)}, {"share", share(row)}});
     return object;
   }
 
@@ -231,6 +242,7 @@ class Bench {
   }
 
   Options o_;
+  ThreadPool pool_;  // of the probes of arithmetic
   std::shared_ptr<Checkpoint> checkpoint_;
   double load_ms_ = 0;
   std::vector<Contestant> contestants_;

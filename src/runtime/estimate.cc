@@ -52,6 +52,35 @@ DecodeBytes decode_bytes(const Checkpoint& checkpoint, CacheTypes types) {
   return bytes;
 }
 
+Operations count_operations(const Graph& graph) {
+  Operations all;
+  for (const Node& node : graph.nodes()) {
+    if (node.op != Op::Linear && node.op != Op::ExpertLinear) continue;
+    const Weight* weight = graph.node(node.inputs[1]).weight.get();
+    if (!weight) continue;
+    const double length = static_cast<double>(weight->data.shape().last());
+    (info(weight->data.dtype()).block_values > 1 ? all.bytes : all.floats) +=
+        2 * length * static_cast<double>(node.shape.elements());
+  }
+  return all;
+}
+
+Operations prompt_operations(const Checkpoint& checkpoint, int n_tokens) {
+  auto caches = unbacked_caches(checkpoint.model->cache(), n_tokens, {});
+  return count_operations(*step_graph(*checkpoint.model, checkpoint.weights, caches, n_tokens, 0, StepLogits::Last));
+}
+
+Operations picture_operations(const Checkpoint& checkpoint, const SlicePlan& plan) {
+  Operations all;
+  for (const SliceView& view : plan.views) {
+    const Shape pixels{view.n_tiles(), 3, view.tile_height(), view.tile_width()};
+    const Operations own = count_operations(*encode_graph(*checkpoint.model, checkpoint.weights, pixels));
+    all.floats += own.floats;
+    all.bytes += own.bytes;
+  }
+  return all;
+}
+
 MemoryEstimate estimate_memory(const Checkpoint& checkpoint, int n_context, int chunk, CacheTypes types,
                                const ArenaBytes& arena_bytes) {
   const CacheSpec spec = checkpoint.model->cache();

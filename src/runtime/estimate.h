@@ -25,6 +25,15 @@ struct DecodeBytes {
 };
 DecodeBytes decode_bytes(const Checkpoint& checkpoint, CacheTypes types);
 
+// Multiplications and additions of the products with weights in one run of a graph; attention and convolutions are not
+// counted. Block formats are multiplied as bytes, the others as floats.
+struct Operations {
+  double floats = 0, bytes = 0;
+};
+Operations count_operations(const Graph& graph);
+Operations prompt_operations(const Checkpoint& checkpoint, int n_tokens);       // run in one piece
+Operations picture_operations(const Checkpoint& checkpoint, const SlicePlan&);  // all tiles
+
 // What an executor needs for the values of one run of a graph: cpu::plan_memory(graph, {}).arena_bytes.
 using ArenaBytes = std::function<size_t(const Graph&)>;
 

@@ -56,5 +56,19 @@ TEST(DecodeBytes, AreThoseOfTheWeightsThatATokenMeets) {
   EXPECT_EQ(bytes.at(10), bytes.weights + 10 * bytes.per_place);
 }
 
+// Products of a prompt: each weight of the blocks for every token, the output matrix for the last one.
+TEST(Operations, AreTwoForEveryWeightAndToken) {
+  auto model = tiny_model("hf-nanovlm", "question");
+  const double one = prompt_operations(*model, 1).floats, ten = prompt_operations(*model, 10).floats;
+  double blocks = 0;
+  for (const auto& [name, weight] : model->weights)
+    if (name.starts_with("text.blocks.") && weight->data.shape().rank() == 2)
+      blocks += 2 * static_cast<double>(weight->data.elements());
+  EXPECT_EQ(ten - one, 9 * blocks);
+  const double head = 2.0 * model->model->n_vocab() * model->model->d_model();
+  EXPECT_EQ(one, blocks + head);
+  EXPECT_EQ(prompt_operations(*model, 1).bytes, 0);
+}
+
 }  // namespace
 }  // namespace galago::testing
