@@ -55,12 +55,14 @@ DecodeBytes decode_bytes(const Checkpoint& checkpoint, CacheTypes types) {
 Operations count_operations(const Graph& graph) {
   Operations all;
   for (const Node& node : graph.nodes()) {
-    if (node.op != Op::Linear && node.op != Op::ExpertLinear) continue;
+    const bool convolves = node.op == Op::Conv2d;
+    if (!convolves && node.op != Op::Linear && node.op != Op::ExpertLinear) continue;
     const Weight* weight = graph.node(node.inputs[1]).weight.get();
     if (!weight) continue;
-    const double length = static_cast<double>(weight->data.shape().last());
-    (info(weight->data.dtype()).block_values > 1 ? all.bytes : all.floats) +=
-        2 * length * static_cast<double>(node.shape.elements());
+    const Shape& shape = weight->data.shape();
+    const int64_t length = convolves ? shape.elements() / shape[0] : shape.last();  // of the sum behind one value
+    const bool blocks = info(weight->data.dtype()).block_values > 1;
+    (blocks ? all.bytes : all.floats) += 2.0 * static_cast<double>(length * node.shape.elements());
   }
   return all;
 }

@@ -25,7 +25,7 @@ struct DecodeBytes {
 };
 DecodeBytes decode_bytes(const Checkpoint& checkpoint, CacheTypes types);
 
-// Multiplications and additions of the products with weights in one run of a graph; attention and convolutions are not
+// Multiplications and additions of the products and convolutions with weights in one run of a graph; attention is not
 // counted. Block formats are multiplied as bytes, the others as floats.
 struct Operations {
   double floats = 0, bytes = 0;
