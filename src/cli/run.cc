@@ -11,9 +11,12 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/run_options.h"
+#include "cli/tuned.h"
+#include "cpu/executor.h"
 #include "cpu/plan.h"
 #include "image/video.h"
 #include "runtime/estimate.h"
+#include "runtime/turn_executor.h"
 
 namespace galago::cli {
 namespace {
@@ -34,6 +37,9 @@ void print_times(const Timings& t, double load_ms, double first_token_ms) {
                   "answer {:.0f} ms ({} tokens, {:.0f} tok/s); first token after {:.0f} ms, peak memory {:.0f} MB",
                   load_ms, t.prepare, t.encode, t.n_picture_tokens, t.prefill, t.n_prompt, t.generate, t.n_generated,
                   t.generate > 0 ? t.n_generated * 1000.0 / t.generate : 0.0, first_token_ms, peak_memory_mb()));
+  if (t.n_drafted > 0)
+    note(fmt::format("drafted {} tokens, {} accepted ({:.0f} %)", t.n_drafted, t.n_accepted,
+                     100.0 * t.n_accepted / t.n_drafted));
 }
 
 Json score_json(const Tokenizer& tokenizer, const TokenScore& score) {
@@ -69,7 +75,7 @@ std::string_view reason_text(FinishReason reason) {
 }
 
 Json times_json(const Timings& t, double load_ms, double first_token_ms) {
-  return {{"load", load_ms},      {"prepare", t.prepare},   {"encode", t.encode},
+  return {{"load", load_ms},      {"prepare", t.prepare},   {"encode", t.encode},           {"wait", t.wait},
           {"prefill", t.prefill}, {"generate", t.generate}, {"first_token", first_token_ms}};
 }
 
@@ -83,20 +89,29 @@ void print_memory(const Checkpoint& checkpoint, const RunOptions& o) {
                    m.n_context, mb(m.weights), mb(m.cache), mb(m.activations), mb(m.total())));
 }
 
-std::shared_ptr<Checkpoint> load(const RunOptions& o) {
-  auto checkpoint = std::make_shared<Checkpoint>(load_checkpoint(o.files));
-  print_memory(*checkpoint, o);
-  return checkpoint;
+RunOptions prepared(const RunOptions& o, const Checkpoint& checkpoint) {
+  RunOptions tuned = with_tuning(o, checkpoint);
+  print_memory(checkpoint, tuned);
+  return tuned;
+}
+
+std::shared_ptr<Executor> executor_for(const RunOptions& o) {
+  if (!o.deterministic) return make_executor(o.executor, o.threads);
+  if (o.executor != "cpu") throw usage_error("--deterministic with --executor {}: expected cpu", o.executor);
+  return cpu::make_executor(std::make_shared<ThreadPool>(o.threads), cpu::Mode::Exact);
 }
 
 class Runner {
  public:
-  explicit Runner(const RunOptions& o)
-      : o_(o),
-        checkpoint_(load(o)),
-        session_(checkpoint_, make_executor(o.executor, o.threads), session_options(o)),
-        generation_(generate_options(o, checkpoint_->model->sampling())),
+  Runner(const RunOptions& o, bool chat)
+      : checkpoint_(std::make_shared<Checkpoint>(load_checkpoint(o.files))),
+        o_(prepared(o, *checkpoint_)),
+        encode_(encode_mode(o_, chat)),
+        executor_(take_turns(executor_for(o_))),
+        session_(checkpoint_, executor_, session_options(o_, encode_)),
+        generation_(generate_options(o_, checkpoint_->model->sampling())),
         load_ms_(since_start_.elapsed_ms()) {
+    generation_.drafter = make_drafter();
     if (!o_.session_file.empty() && fs::exists(o_.session_file)) session_.load(o_.session_file);
     if (!o_.system.empty()) session_.set_system(o_.system);
   }
@@ -132,14 +147,29 @@ class Runner {
   }
 
  private:
+  std::shared_ptr<Drafter> make_drafter() const {
+    if (o_.lookup) return std::make_shared<LookupDrafter>();
+    if (o_.draft.empty()) return nullptr;
+    auto draft = std::make_shared<Checkpoint>(load_checkpoint(o_.draft));
+    return std::make_shared<ModelDrafter>(draft, executor_, *checkpoint_, generation_.sampling, session_.n_context());
+  }
+
   void attach_all() {
     for (const std::string& path : o_.images) attach(path);
     for (const std::string& path : o_.videos) attach_video(path);
+    if (encode_ == EncodeMode::Eager) session_.prefill_pictures();
   }
 
+  Image oriented(Image image) const { return o_.stored ? std::move(image) : upright(std::move(image)); }
+
   void attach(const std::string& path) {
-    Image image = load_image(path);
-    session_.attach_image(o_.stored ? image : upright(std::move(image)), o_.max_tiles);
+    session_.attach_image([this, path] { return oriented(load_image(path)); }, o_.max_tiles);
+  }
+
+  // Typed in a chat: what is wrong with the file is said at once.
+  void attach_now(const std::string& path) {
+    session_.attach_image(oriented(load_image(path)), o_.max_tiles);
+    if (encode_ == EncodeMode::Eager) session_.prefill_pictures();
   }
 
   void attach_video(const std::string& path) {
@@ -147,7 +177,8 @@ class Runner {
     std::vector<Image> frames = sample_frames(path);
     for (size_t i = 0; i < frames.size() && !interrupted(); ++i) {
       const int tiles = o_.max_tiles > 0 ? o_.max_tiles : kFrameTiles;
-      session_.attach_image(o_.stored ? frames[i] : upright(std::move(frames[i])), tiles);
+      session_.attach_image(oriented(std::move(frames[i])), tiles);
+      session_.wait();  // so that the progress is true
       progress.show(static_cast<double>(i + 1), static_cast<double>(frames.size()));
     }
   }
@@ -157,7 +188,7 @@ class Runner {
     auto argument = [&](std::string_view command) {
       return line.starts_with(command) ? std::optional(line.substr(command.size())) : std::nullopt;
     };
-    if (auto path = argument("/image ")) return attach(*path), true;
+    if (auto path = argument("/image ")) return attach_now(*path), true;
     if (auto path = argument("/video ")) return attach_video(*path), true;
     if (line == "/undo") return session_.rewind_turns(), true;
     if (line == "/reset") return session_.reset(), true;
@@ -166,11 +197,12 @@ class Runner {
 
   void reply(const std::string& line) {
     session_.append(line);
+    if (o_.release_vision) session_.release_vision();
     session_.generate(generation_, print_piece);
     fmt::print("\n");
   }
 
-  void save() const {
+  void save() {
     if (o_.session_file.empty()) return;
     session_.save(o_.session_file);
     note(fmt::format("saved {} turns, {} places in {}", session_.n_turns(), session_.n_past(), o_.session_file));
@@ -185,6 +217,8 @@ class Runner {
                 {"n_generated", t.n_generated},
                 {"n_picture_tokens", t.n_picture_tokens},
                 {"n_past", session_.n_past()},
+                {"n_drafted", t.n_drafted},
+                {"n_accepted", t.n_accepted},
                 {"ms", times_json(t, load_ms_, first_token_ms)},
                 {"peak_memory_mb", peak_memory_mb()}};
     if (o_.n_logprobs >= 0 && o_.beams == 1)
@@ -194,8 +228,10 @@ class Runner {
   }
 
   Stopwatch since_start_;
-  RunOptions o_;
   std::shared_ptr<Checkpoint> checkpoint_;
+  RunOptions o_;
+  EncodeMode encode_;
+  std::shared_ptr<Executor> executor_;
   Session session_;
   GenerateOptions generation_;
   double load_ms_;
@@ -203,8 +239,8 @@ class Runner {
 
 void run(const RunOptions& o, bool prompt_given) {
   catch_interrupts();
-  Runner runner(o);
   bool once = prompt_given || o.json || !o.images.empty() || !o.videos.empty() || !isatty(STDIN_FILENO);
+  Runner runner(o, !once);
   once ? runner.answer_once() : runner.chat();
 }
 

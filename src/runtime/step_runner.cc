@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <numeric>
 
-#include "runtime/graphs.h"
-
 namespace galago {
 namespace {
 
 // A program takes this many rows of pictures or a multiple, so that pieces of one length share few programs.
 constexpr int kRowStep = 64;
-constexpr size_t kKeptPrograms = 4;  // the one-token program and a few prompt lengths
+constexpr int kShort = 17;  // pieces up to this length are those of answers: a token, and drafted ones
+constexpr std::ptrdiff_t kKeptShort = 20, kKeptLong = 3;  // programs
 
 // One token of each of B sequences: inputs as step_graph's, "ids" i32 [B, 1]; output "logits" [B, V].
 std::shared_ptr<Graph> batch_step_graph(const Model& model, const Weights& weights, const KvCache& cache) {
@@ -28,19 +27,19 @@ int padded_rows(int n_rows, int n_tokens) { return std::min(n_tokens, (n_rows + 
 
 }  // namespace
 
-void StepRunner::run(std::span<const int32_t> ids, std::span<const float* const> rows, int past, bool with_logits) {
+void StepRunner::run(std::span<const int32_t> ids, std::span<const float* const> rows, int past, StepLogits logits) {
   const int n_tokens = static_cast<int>(ids.size());
   const int n_rows = static_cast<int>(std::count_if(rows.begin(), rows.end(), [](const float* row) { return row; }));
-  Program& step = program(n_tokens, padded_rows(n_rows, n_tokens), with_logits);
+  Program& step = program(n_tokens, padded_rows(n_rows, n_tokens), logits);
   start(step, ids, past);
   if (n_rows > 0) fill_rows(step, rows);
   step.run();
-  if (with_logits) logits_ = step.output("logits");
+  if (logits != StepLogits::None) logits_ = step.output("logits");
 }
 
 void StepRunner::run_batch(std::span<const int32_t> ids, int past) {
   CHECK(static_cast<int>(ids.size()) == cache_.batch(), "{} tokens for {} sequences", ids.size(), cache_.batch());
-  Program& step = program(1, 0, true);
+  Program& step = program(1, 0, StepLogits::Last);
   start(step, ids, past);
   step.run();
   logits_ = step.output("logits");
@@ -71,28 +70,37 @@ void StepRunner::fill_rows(Program& step, std::span<const float* const> rows) {
   }
 }
 
-Program& StepRunner::program(int n_tokens, int n_rows, bool with_logits) {
+Program& StepRunner::program(int n_tokens, int n_rows, StepLogits logits) {
+  if (n_tokens == 1 && logits == StepLogits::All) logits = StepLogits::Last;
   auto found = std::find_if(programs_.begin(), programs_.end(), [&](const StepProgram& p) {
-    return p.n_tokens == n_tokens && p.n_rows == n_rows && p.with_logits == with_logits;
+    return p.n_tokens == n_tokens && p.n_rows == n_rows && p.logits == logits;
   });
   if (found != programs_.end()) {
     std::rotate(found, found + 1, programs_.end());
     return *programs_.back().program;
   }
-  make_room();
+  make_room(n_tokens);
   const Checkpoint& c = *checkpoint_;
   auto graph = cache_.batch() > 1 ? batch_step_graph(*c.model, c.weights, cache_)
-                                  : step_graph(*c.model, c.weights, cache_.layers(), n_tokens, n_rows, with_logits);
-  programs_.push_back({n_tokens, n_rows, with_logits, executor_->compile(std::move(graph))});
+                                  : step_graph(*c.model, c.weights, cache_.layers(), n_tokens, n_rows, logits);
+  programs_.push_back({n_tokens, n_rows, logits, executor_->compile(std::move(graph))});
   ++n_compiled_;
   return *programs_.back().program;
 }
 
-// Answers go through the one-token program: it stays.
-void StepRunner::make_room() {
-  if (programs_.size() < kKeptPrograms) return;
-  auto prompt = std::find_if(programs_.begin(), programs_.end(), [](auto& p) { return p.n_tokens > 1; });
-  programs_.erase(prompt == programs_.end() ? programs_.begin() : prompt);
+size_t StepRunner::activation_bytes() const {
+  size_t n = 0;
+  for (const StepProgram& p : programs_) n += p.program->activation_bytes();
+  return n;
+}
+
+// Short and long pieces do not drive each other out; the one-token program always stays.
+void StepRunner::make_room(int n_tokens) {
+  const bool is_short = n_tokens <= kShort;
+  auto same_kind = [&](const StepProgram& p) { return (p.n_tokens <= kShort) == is_short; };
+  if (std::count_if(programs_.begin(), programs_.end(), same_kind) < (is_short ? kKeptShort : kKeptLong)) return;
+  programs_.erase(std::find_if(programs_.begin(), programs_.end(),
+                               [&](const StepProgram& p) { return same_kind(p) && p.n_tokens > 1; }));
 }
 
 }  // namespace galago
