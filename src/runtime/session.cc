@@ -55,9 +55,9 @@ Session::~Session() = default;
 // ---- prompt
 // ----------------------------------------------------------------------------------------------------------------
 
-void Session::attach_image(const Image& image, int max_tiles) {
+void Session::attach(const Image& image, int max_tiles, bool is_frame) {
   pictures_.push_back(encoder_.encode(image, max_tiles));
-  parts_.emplace_back();
+  parts_.push_back({.is_frame = is_frame});
   timings_.prepare += pictures_.back().prepare_ms;
   timings_.encode += pictures_.back().encode_ms;
 }

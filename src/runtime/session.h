@@ -67,7 +67,8 @@ class Session {
 
   void set_system(std::string text) { system_ = std::move(text); }  // instead of the family's own system text
   // Prepared and encoded now; comes next in the turn of the user. max_tiles > 0: cut into no more tiles than this.
-  void attach_image(const Image& image, int max_tiles = 0);
+  void attach_image(const Image& image, int max_tiles = 0) { attach(image, max_tiles, false); }
+  void attach_frame(const Image& image, int max_tiles = 0) { attach(image, max_tiles, true); }  // of a video
   void add_text(std::string_view text);  // comes next in the turn of the user
   // Runs the turn: pictures and texts as they were added, then this text. Throws InvalidInput if the prompt does not
   // fit the cache; the conversation is then as before the turn.
@@ -106,6 +107,7 @@ class Session {
   struct Beams;
   friend struct SessionFile;
 
+  void attach(const Image& image, int max_tiles, bool is_frame);
   std::vector<PromptPiece> prompt_pieces(std::vector<TurnPart>& parts, std::span<const EncodedPicture> pictures) const;
   void require_room(size_t n_tokens) const;
   void prefill(std::span<const int32_t> ids, std::span<const float* const> rows);
