@@ -5,15 +5,16 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/run_options.h"
-#include "cpu/plan.h"
 #include "image/video.h"
 #include "runtime/estimate.h"
+#include "runtime/picture.h"
 
 namespace galago::cli {
 namespace {
@@ -73,19 +74,59 @@ Json times_json(const Timings& t, double load_ms, double first_token_ms) {
           {"prefill", t.prefill}, {"generate", t.generate}, {"first_token", first_token_ms}};
 }
 
+// A picture, or a frame of a video, that comes before the prompt.
+struct Attachment {
+  Image image;
+  int max_tiles = 0;
+  bool is_frame = false;
+};
+
+void add_picture(std::vector<Attachment>& to, const std::string& path, const RunOptions& o) {
+  Image image = load_image(path);
+  to.push_back({o.stored ? std::move(image) : upright(std::move(image)), o.max_tiles});
+}
+
+void add_video(std::vector<Attachment>& to, const std::string& path, const RunOptions& o) {
+  const int tiles = o.max_tiles > 0 ? o.max_tiles : kFrameTiles;
+  for (Image& frame : sample_frames(path))
+    to.push_back({o.stored ? std::move(frame) : upright(std::move(frame)), tiles, true});
+}
+
+std::vector<Attachment> load_attachments(const RunOptions& o) {
+  std::vector<Attachment> attachments;
+  for (const std::string& path : o.images) add_picture(attachments, path, o);
+  for (const std::string& path : o.videos) add_video(attachments, path, o);
+  return attachments;
+}
+
+// The first turn: the pictures and the prompt. In a chat or a conversation that goes on it is not known yet.
+ExpectedUse expected_use(const Checkpoint& checkpoint, const RunOptions& o, std::span<const Attachment> attachments) {
+  ExpectedUse use{.n_context = o.context, .chunk = o.chunk, .types = cache_types(o)};
+  for (const Attachment& a : attachments)
+    use.pictures.push_back(plan_picture(a.image, picture_spec(checkpoint, a.max_tiles)));
+  const bool is_known = o.session_file.empty() && !(attachments.empty() && o.prompt.empty());
+  if (!is_known || !checkpoint.tokenizer) return use;
+  std::vector<TurnPart> parts;
+  for (size_t i = 0; i < attachments.size(); ++i)
+    parts.push_back({.picture = &use.pictures[i], .is_frame = attachments[i].is_frame});
+  parts.push_back({.text = o.prompt});
+  use.prompt = picture_places(checkpoint.model->prompt(*checkpoint.tokenizer, {.parts = parts, .system = o.system}));
+  return use;
+}
+
 // Before the weights are read and the cache is there, so that a machine that is too small shows in time.
-void print_memory(const Checkpoint& checkpoint, const RunOptions& o) {
+void print_memory(const Checkpoint& checkpoint, const RunOptions& o, std::span<const Attachment> attachments) {
   if (quiet()) return;
-  MemoryEstimate m = estimate_memory(checkpoint, o.context, o.chunk, cache_types(o),
-                                     [](const Graph& graph) { return cpu::plan_memory(graph, {}).arena_bytes; });
+  MemoryEstimate m =
+      estimate_memory(checkpoint, expected_use(checkpoint, o, attachments), cpu_program_bytes(o.threads));
   auto mb = [](size_t bytes) { return static_cast<double>(bytes) / 1e6; };
   note(fmt::format("memory for {} tokens: weights {:.1f} MB + cache {:.1f} MB + activations {:.1f} MB = {:.1f} MB",
                    m.n_context, mb(m.weights), mb(m.cache), mb(m.activations), mb(m.total())));
 }
 
-std::shared_ptr<Checkpoint> load(const RunOptions& o) {
+std::shared_ptr<Checkpoint> load(const RunOptions& o, std::span<const Attachment> attachments) {
   auto checkpoint = std::make_shared<Checkpoint>(load_checkpoint(o.files));
-  print_memory(*checkpoint, o);
+  print_memory(*checkpoint, o, attachments);
   return checkpoint;
 }
 
@@ -93,7 +134,8 @@ class Runner {
  public:
   explicit Runner(const RunOptions& o)
       : o_(o),
-        checkpoint_(load(o)),
+        attachments_(load_attachments(o)),
+        checkpoint_(load(o, attachments_)),
         session_(checkpoint_, make_executor(o.executor, o.threads), session_options(o)),
         generation_(generate_options(o, checkpoint_->model->sampling())),
         load_ms_(since_start_.elapsed_ms()) {
@@ -133,22 +175,12 @@ class Runner {
 
  private:
   void attach_all() {
-    for (const std::string& path : o_.images) attach(path);
-    for (const std::string& path : o_.videos) attach_video(path);
-  }
-
-  void attach(const std::string& path) {
-    Image image = load_image(path);
-    session_.attach_image(o_.stored ? image : upright(std::move(image)), o_.max_tiles);
-  }
-
-  void attach_video(const std::string& path) {
-    Progress progress("frames");
-    std::vector<Image> frames = sample_frames(path);
-    for (size_t i = 0; i < frames.size() && !interrupted(); ++i) {
-      const int tiles = o_.max_tiles > 0 ? o_.max_tiles : kFrameTiles;
-      session_.attach_image(o_.stored ? frames[i] : upright(std::move(frames[i])), tiles);
-      progress.show(static_cast<double>(i + 1), static_cast<double>(frames.size()));
+    Progress progress("pictures");
+    std::vector<Attachment> attachments = std::exchange(attachments_, {});
+    for (size_t i = 0; i < attachments.size() && !interrupted(); ++i) {
+      const Attachment a = std::move(attachments[i]);  // one that is encoded need not stay
+      a.is_frame ? session_.attach_frame(a.image, a.max_tiles) : session_.attach_image(a.image, a.max_tiles);
+      if (attachments.size() > 1) progress.show(static_cast<double>(i + 1), static_cast<double>(attachments.size()));
     }
   }
 
@@ -157,8 +189,8 @@ class Runner {
     auto argument = [&](std::string_view command) {
       return line.starts_with(command) ? std::optional(line.substr(command.size())) : std::nullopt;
     };
-    if (auto path = argument("/image ")) return attach(*path), true;
-    if (auto path = argument("/video ")) return attach_video(*path), true;
+    if (auto path = argument("/image ")) return add_picture(attachments_, *path, o_), attach_all(), true;
+    if (auto path = argument("/video ")) return add_video(attachments_, *path, o_), attach_all(), true;
     if (line == "/undo") return session_.rewind_turns(), true;
     if (line == "/reset") return session_.reset(), true;
     return false;
@@ -195,6 +227,7 @@ class Runner {
 
   Stopwatch since_start_;
   RunOptions o_;
+  std::vector<Attachment> attachments_;  // read, not yet encoded
   std::shared_ptr<Checkpoint> checkpoint_;
   Session session_;
   GenerateOptions generation_;

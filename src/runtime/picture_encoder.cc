@@ -10,19 +10,11 @@
 
 namespace galago {
 
-PictureSpec PictureEncoder::spec(int max_tiles) const {
-  PictureSpec spec = checkpoint_->model->pictures();
-  if (spec.policy.empty()) throw invalid_input("{}: this model takes no pictures", checkpoint_->path);
-  if (max_tiles > 0) spec.slice.max_tiles = std::min(spec.slice.max_tiles, max_tiles);
-  spec.slice.min_tiles = std::min(spec.slice.min_tiles, spec.slice.max_tiles);
-  return spec;
-}
-
 EncodedPicture PictureEncoder::encode(const Image& image, int max_tiles) {
   Stopwatch clock;
-  const PictureSpec pictures = spec(max_tiles);
+  const PictureSpec pictures = picture_spec(*checkpoint_, max_tiles);
   if (!cache_) return encode_and_keep(image, pictures);
-  SlicePlan plan = find_slicing_policy(pictures.policy).plan(image.width, image.height, pictures.slice);
+  SlicePlan plan = plan_picture(image, pictures);
   const Model& model = *checkpoint_->model;
   const Shape shape{plan.n_tiles() * pictures.tokens_per_tile + extra_rows().shape()[0], model.d_model()};
   if (auto rows = cache_->find(picture_key(digest(), image, plan, pictures), shape))
@@ -48,8 +40,7 @@ const Digest& PictureEncoder::digest() {
 EncodedPicture PictureEncoder::encode(const PreparedPicture& prepared) {
   Stopwatch clock;
   const Model& model = *checkpoint_->model;
-  spec(0);
-  int64_t d = model.d_model(), n_rows = prepared.plan.n_tiles() * model.pictures().tokens_per_tile;
+  int64_t d = model.d_model(), n_rows = prepared.plan.n_tiles() * picture_spec(*checkpoint_).tokens_per_tile;
   const Tensor& extra = extra_rows();
   EncodedPicture picture{.plan = prepared.plan, .rows = Tensor::make(DType::F32, {n_rows + extra.shape()[0], d})};
   auto to = picture.rows.f32().begin();
@@ -69,8 +60,7 @@ EncodedPicture PictureEncoder::encode(const PreparedPicture& prepared) {
 Program& PictureEncoder::program(const Shape& pixels) {
   auto found = std::find_if(programs_.begin(), programs_.end(), [&](auto& p) { return p.pixels == pixels; });
   if (found != programs_.end()) return *found->program;
-  constexpr size_t kKept = 3;  // a global view, a grid, and a second grid
-  if (programs_.size() >= kKept) programs_.erase(programs_.begin());
+  if (programs_.size() >= kKeptPrograms) programs_.erase(programs_.begin());
   programs_.push_back({pixels, executor_->compile(encode_graph(*checkpoint_->model, checkpoint_->weights, pixels))});
   return *programs_.back().program;
 }

@@ -21,6 +21,8 @@ struct EncodedPicture {
 // One thread at a time.
 class PictureEncoder {
  public:
+  static constexpr size_t kKeptPrograms = 3;  // a global view, a grid, and a second grid
+
   PictureEncoder(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Executor> executor,
                  std::shared_ptr<PictureCache> cache = nullptr)
       : checkpoint_(std::move(checkpoint)), executor_(std::move(executor)), cache_(std::move(cache)) {}
@@ -36,7 +38,6 @@ class PictureEncoder {
     Shape pixels;
     std::unique_ptr<Program> program;
   };
-  PictureSpec spec(int max_tiles) const;  // throws InvalidInput if the model takes no pictures
   EncodedPicture encode_and_keep(const Image& image, const PictureSpec& spec);
   const Digest& digest();
   Program& program(const Shape& pixels);

@@ -8,9 +8,7 @@
 namespace galago {
 namespace {
 
-// A program takes this many rows of pictures or a multiple, so that pieces of one length share few programs.
 constexpr int kRowStep = 64;
-constexpr size_t kKeptPrograms = 4;  // the one-token program and a few prompt lengths
 
 // One token of each of B sequences: inputs as step_graph's, "ids" i32 [B, 1]; output "logits" [B, V].
 std::shared_ptr<Graph> batch_step_graph(const Model& model, const Weights& weights, const KvCache& cache) {
@@ -24,14 +22,16 @@ std::shared_ptr<Graph> batch_step_graph(const Model& model, const Weights& weigh
   return graph;
 }
 
-int padded_rows(int n_rows, int n_tokens) { return std::min(n_tokens, (n_rows + kRowStep - 1) / kRowStep * kRowStep); }
-
 }  // namespace
+
+StepShape step_shape(int n_tokens, int n_rows, bool with_logits) {
+  return {n_tokens, std::min(n_tokens, (n_rows + kRowStep - 1) / kRowStep * kRowStep), with_logits};
+}
 
 void StepRunner::run(std::span<const int32_t> ids, std::span<const float* const> rows, int past, bool with_logits) {
   const int n_tokens = static_cast<int>(ids.size());
   const int n_rows = static_cast<int>(std::count_if(rows.begin(), rows.end(), [](const float* row) { return row; }));
-  Program& step = program(n_tokens, padded_rows(n_rows, n_tokens), with_logits);
+  Program& step = program(step_shape(n_tokens, n_rows, with_logits));
   start(step, ids, past);
   if (n_rows > 0) fill_rows(step, rows);
   step.run();
@@ -40,7 +40,7 @@ void StepRunner::run(std::span<const int32_t> ids, std::span<const float* const>
 
 void StepRunner::run_batch(std::span<const int32_t> ids, int past) {
   CHECK(static_cast<int>(ids.size()) == cache_.batch(), "{} tokens for {} sequences", ids.size(), cache_.batch());
-  Program& step = program(1, 0, true);
+  Program& step = program({1, 0, true});
   start(step, ids, past);
   step.run();
   logits_ = step.output("logits");
@@ -71,19 +71,18 @@ void StepRunner::fill_rows(Program& step, std::span<const float* const> rows) {
   }
 }
 
-Program& StepRunner::program(int n_tokens, int n_rows, bool with_logits) {
-  auto found = std::find_if(programs_.begin(), programs_.end(), [&](const StepProgram& p) {
-    return p.n_tokens == n_tokens && p.n_rows == n_rows && p.with_logits == with_logits;
-  });
+Program& StepRunner::program(const StepShape& shape) {
+  auto found = std::find_if(programs_.begin(), programs_.end(), [&](const StepProgram& p) { return p.shape == shape; });
   if (found != programs_.end()) {
     std::rotate(found, found + 1, programs_.end());
     return *programs_.back().program;
   }
   make_room();
   const Checkpoint& c = *checkpoint_;
-  auto graph = cache_.batch() > 1 ? batch_step_graph(*c.model, c.weights, cache_)
-                                  : step_graph(*c.model, c.weights, cache_.layers(), n_tokens, n_rows, with_logits);
-  programs_.push_back({n_tokens, n_rows, with_logits, executor_->compile(std::move(graph))});
+  auto graph = cache_.batch() > 1
+                   ? batch_step_graph(*c.model, c.weights, cache_)
+                   : step_graph(*c.model, c.weights, cache_.layers(), shape.n_tokens, shape.n_rows, shape.with_logits);
+  programs_.push_back({shape, executor_->compile(std::move(graph))});
   ++n_compiled_;
   return *programs_.back().program;
 }
@@ -91,7 +90,7 @@ Program& StepRunner::program(int n_tokens, int n_rows, bool with_logits) {
 // Answers go through the one-token program: it stays.
 void StepRunner::make_room() {
   if (programs_.size() < kKeptPrograms) return;
-  auto prompt = std::find_if(programs_.begin(), programs_.end(), [](auto& p) { return p.n_tokens > 1; });
+  auto prompt = std::find_if(programs_.begin(), programs_.end(), [](auto& p) { return p.shape.n_tokens > 1; });
   programs_.erase(prompt == programs_.end() ? programs_.begin() : prompt);
 }
 

@@ -6,10 +6,14 @@
 #include <cmath>
 #include <filesystem>
 
+#include "cpu/footprint.h"
+#include "runtime/estimate.h"
+#include "runtime/picture.h"
 #include "runtime/random_model.h"
 #include "runtime/session.h"
 #include "runtime/trace.h"
 #include "tests/support/executors.h"
+#include "tests/support/metered_executor.h"
 #include "text/train_bpe.h"
 
 namespace galago::testing {
@@ -126,6 +130,40 @@ TEST_P(EveryFamily, FolderAndOneFileAreTheSameOnEveryExecutor) {
   RecordProperty("worst_relative_error", fmt::format("{:.1e}", worst));
   fs::remove_all(folder);
   fs::remove(file);
+}
+
+// What `galago run` says before it begins is enough for the programs that it will hold, and not much more.
+TEST_P(EveryFamily, TheMemoryEstimateCoversItsPrograms) {
+  constexpr int kThreads = 2, kChunk = 24;  // many pieces
+  std::string folder = write_folder(GetParam());
+  auto checkpoint = std::make_shared<Checkpoint>(load_checkpoint(folder));
+  auto executor = std::make_shared<MeteredExecutor>(cpu::make_executor(std::make_shared<ThreadPool>(kThreads)));
+  const int n_context = std::min(checkpoint->model->cache().max_context, 1024);
+
+  ExpectedUse use{.n_context = n_context, .chunk = kChunk};
+  std::vector<TurnPart> parts;
+  for (const Image& image : pictures_for(*checkpoint->model))
+    use.pictures.push_back(plan_picture(image, picture_spec(*checkpoint)));
+  for (const SlicePlan& plan : use.pictures) parts.push_back({.picture = &plan});
+  parts.push_back({.text = "what is it"});
+  use.prompt = picture_places(checkpoint->model->prompt(*checkpoint->tokenizer, {.parts = parts}));
+  auto bytes = [](const Graph& graph) { return cpu::program_bytes(graph, kThreads); };
+  const MemoryEstimate estimate = estimate_memory(*checkpoint, use, bytes);
+
+  Session session(checkpoint, executor, {.n_context = n_context, .chunk = kChunk});
+  for (const Image& image : pictures_for(*checkpoint->model)) session.attach_image(image);
+  session.append("what is it");
+  session.generate({.max_new_tokens = 2, .ignore_end = true});
+  EXPECT_EQ(estimate.cache, session.cache_bytes());
+  int n_dropped = 0;
+  for (const SlicePlan& plan : use.pictures) {
+    const TokenPruning pruning = checkpoint->model->pruning(plan);
+    n_dropped += pruning.n_candidates - pruning.n_kept + (pruning.drop_next ? 1 : 0);
+  }
+  EXPECT_EQ(std::ssize(use.prompt) - n_dropped, session.timings().n_prompt);
+  EXPECT_GE(estimate.activations, executor->peak_bytes());
+  EXPECT_LE(static_cast<double>(estimate.activations), 1.25 * static_cast<double>(executor->peak_bytes()));
+  fs::remove_all(folder);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiny, EveryFamily, ::testing::ValuesIn(tiny_rows()), [](const auto& info) {
