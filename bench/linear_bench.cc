@@ -39,10 +39,10 @@ void time_linear(ThreadPool& pool, DType dtype, int64_t k, int64_t n) {
   Tensor packed = cpu::pack_weight(dtype == DType::F32 ? weight : encode(weight, dtype));
   for (int64_t rows : {1, 16, 64, 256}) {
     Tensor x = random({rows, k}), y = random({rows, n});
-    Tensor scratch = Tensor::make(DType::U8, {static_cast<int64_t>(cpu::product_scratch(dtype, rows, k))});
+    Tensor scratch = Tensor::make(DType::U8, {static_cast<int64_t>(cpu::product_scratch(dtype, rows, k, pool.size()))});
     std::span<std::byte> room(scratch.bytes(), scratch.n_bytes());
     cpu::Panels w = cpu::packed_matrix(packed, dtype, n, k);
-    double seconds = best_seconds([&] { cpu::multiply(pool, w, x.f32().data(), rows, nullptr, y.f32().data(), room); });
+    double seconds = best_seconds([&] { cpu::multiply(pool, w, x.f32().data(), rows, nullptr, false, y.f32().data(), room); });
     fmt::print("{:5} k {:4} n {:4} rows {:3}  {:7.1f} GFLOP/s  {:8.1f} us\n", info(dtype).name, k, n, rows,
                2e-9 * static_cast<double>(rows * k * n) / seconds, seconds * 1e6);
   }

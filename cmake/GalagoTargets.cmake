@@ -29,8 +29,23 @@ function(galago_kernel_flags)
   endif()
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     set_source_files_properties(${dir}/isa_avx2.cc PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;${speed}")
-    set_source_files_properties(${dir}/isa_avx512.cc PROPERTIES COMPILE_OPTIONS
+    set_source_files_properties(${dir}/isa_avxvnni.cc PROPERTIES COMPILE_OPTIONS
+      "-mavx2;-mfma;-mf16c;-mavxvnni;${speed}")
+    if(GALAGO_EMULATE)
+      set_source_files_properties(${dir}/isa_avx512.cc PROPERTIES COMPILE_OPTIONS
+        "-include;${CMAKE_SOURCE_DIR}/tests/emulated/avx512.h;-Wno-psabi;-O1")
+      set_source_files_properties(${dir}/cpu_features.cc PROPERTIES COMPILE_DEFINITIONS GALAGO_EMULATED)
+    else()
+      set_source_files_properties(${dir}/isa_avx512.cc PROPERTIES COMPILE_OPTIONS
       "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mfma;-mf16c;-mavx2;-mprefer-vector-width=512;${speed}")
+    endif()
+  endif()
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    set_source_files_properties(${dir}/isa_neon.cc PROPERTIES COMPILE_OPTIONS "${speed}")
+    set_source_files_properties(${dir}/isa_neon_dot.cc PROPERTIES COMPILE_OPTIONS
+      "-march=armv8.2-a+dotprod+fp16;${speed}")
+    set_source_files_properties(${dir}/isa_neon_i8mm.cc PROPERTIES COMPILE_OPTIONS
+      "-march=armv8.2-a+dotprod+fp16+i8mm;${speed}")
   endif()
   set_source_files_properties(${dir}/isa_scalar.cc PROPERTIES COMPILE_OPTIONS ${scalar_speed})
 endfunction()

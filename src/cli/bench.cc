@@ -1,125 +1,82 @@
 // galago bench MODEL: medians of repeated runs, executors taken in turns so that noise of the machine hits both alike;
-// beside decoding stands what merely reading the weights once a token would allow, measured in the same run.
+// beside each stands the machine's own limit, measured in the same rounds: for decoding what merely reading the same
+// bytes once a token would allow, for prompts and pictures what the arithmetic of the products would take over
+// registers. The other benches are rows of bench_commands.def.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <atomic>
 #include <functional>
-#include <set>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/progress.h"
-#include "base/rng.h"
-#include "base/thread_pool.h"
-#include "cli/command.h"
-#include "cli/model_options.h"
-#include "runtime/graphs.h"
+#include "cli/bench_common.h"
+#include "cpu/peak.h"
+#include "runtime/estimate.h"
+#include "runtime/machine_probe.h"
+#include "runtime/memory_use.h"
 #include "runtime/session.h"
 
 namespace galago::cli {
+
+#define BENCH(name, summary, example) void define_bench_##name(CLI::App& app);
+#include "cli/bench_commands.def"
+#undef BENCH
+
 namespace {
 
-struct Options {
-  ModelFiles files;
+struct Options : BenchOptions {
   std::vector<int> prompts = {128, 512, 2048}, depths = {0};
   std::vector<std::string> images, executors = {"cpu"};
-  int n_generate = 32, repeats = 5, threads = 0;
-  bool json = false;
+  int n_generate = 32;
 };
 
-using Samples = std::vector<double>;
-
-double median(Samples samples) {
-  std::sort(samples.begin(), samples.end());
-  size_t n = samples.size();
-  return n == 0 ? 0 : n % 2 ? samples[n / 2] : (samples[n / 2 - 1] + samples[n / 2]) / 2;
-}
-
-size_t weight_bytes(const Checkpoint& checkpoint) {
-  size_t n = 0;
-  for (const auto& [name, weight] : checkpoint.weights) n += weight->data.n_bytes();
-  return n;
-}
-
-// Weights that one decoded token reads: what the ops of a one-token graph multiply with; of tables it reads one row.
-size_t decode_bytes(const Checkpoint& checkpoint) {
-  auto graph = sequence_graph(*checkpoint.model, checkpoint.weights, 1, 0, 1);
-  std::set<const Weight*> read;
-  for (const Node& node : graph->nodes())
-    for (Value input : node.inputs)
-      if (node.op != Op::Gather && graph->node(input).weight) read.insert(graph->node(input).weight.get());
-  size_t n = 0;
-  for (const Weight* weight : read) n += weight->data.n_bytes();
-  return n;
-}
-
-// Seconds to read `n` bytes once by all threads, the buffer warm as the weights of a running model are.
-double read_seconds(size_t n, ThreadPool& pool) {
-  constexpr int64_t kLanes = 32;  // independent sums: one chain of additions would be slower than the memory
-  int64_t groups = std::max<int64_t>(static_cast<int64_t>(n / (8 * kLanes)), 1);
-  std::vector<uint64_t> buffer(static_cast<size_t>(groups * kLanes), 1);
-  std::atomic<uint64_t> sink{0};
-  Samples samples;
-  for (int i = 0; i < 25; ++i) {
-    Stopwatch clock;
-    pool.parallel_for(groups, 64, [&](int64_t begin, int64_t end) {
-      uint64_t sums[kLanes] = {};
-      for (int64_t group = begin; group < end; ++group)
-        for (int64_t lane = 0; lane < kLanes; ++lane) sums[lane] ^= buffer[static_cast<size_t>(group * kLanes + lane)];
-      for (uint64_t sum : sums) sink.fetch_xor(sum, std::memory_order_relaxed);
-    });
-    samples.push_back(clock.elapsed_ms() / 1000);
-  }
-  return median(samples);
-}
-
-Image noise_picture(int width, int height) {
-  Image image = make_image(width, height);
-  Rng rng(1);
-  for (uint8_t& value : image.rgb) value = static_cast<uint8_t>(rng.below(256));
-  return image;
-}
-
-// One executor under test with its samples, in the same order as `rows`.
+// One executor under test.
 struct Contestant {
   std::string name;
   std::unique_ptr<Session> session;
 };
 
+// A number that a run leaves behind, with its samples in the order of the contestants.
 struct Row {
   std::string what, unit;
-  std::function<double(Session&)> measure;
-  double limit = 0;                   // same unit; 0 = none measured
-  std::vector<Samples> samples = {};  // one an executor
+  std::function<double(const Session&)> read;
+  std::function<double()> limit = {};  // of this value, as the machine is now; empty: none is known
+  std::vector<Samples> samples = {};
+  Samples limits = {};
+};
+
+struct Run {
+  std::string what;
+  std::function<void(Session&)> act;
+  std::vector<Row> rows;
 };
 
 class Bench {
  public:
-  explicit Bench(const Options& o) : o_(o) {
+  explicit Bench(const Options& o) : o_(o), pool_(o.threads) {
     Stopwatch clock;
-    checkpoint_ = std::make_shared<Checkpoint>(load_checkpoint(o.files));
+    checkpoint_ = load_for_bench(o);
     load_ms_ = clock.elapsed_ms();
     for (const std::string& name : o.executors)
       contestants_.push_back({name, std::make_unique<Session>(checkpoint_, make_executor(name, o.threads))});
     add_pictures();
     add_prompts();
     add_decoding();
+    for (Run& run : runs_)
+      for (Row& row : run.rows) row.samples.resize(contestants_.size());
   }
 
+  // The first round warms up: programs compile, weights are packed.
   void run() {
     Progress progress("measuring");
-    for (int repeat = -1; repeat < o_.repeats;
-         ++repeat)  // the first round warms up: programs compile, weights are packed
-      for (Row& row : rows_)
-        for (size_t i = 0; i < contestants_.size(); ++i) {
-          contestants_[i].session->reset();
-          double value = row.measure(*contestants_[i].session);
-          row.samples.resize(contestants_.size());
-          if (repeat >= 0) row.samples[i].push_back(value);
-          progress.show(repeat + 1, o_.repeats, row.what);
-        }
+    for (int repeat = -1; repeat < o_.repeats; ++repeat)
+      for (Run& run : runs_) {
+        for (size_t i = 0; i < contestants_.size(); ++i) measure(run, i, repeat >= 0);
+        for (Row& row : run.rows)
+          if (row.limit && repeat >= 0) row.limits.push_back(row.limit());
+        progress.show(repeat + 1, o_.repeats, run.what);
+      }
   }
 
   void print() const { o_.json ? print_object() : print_text(); }
@@ -127,26 +84,44 @@ class Bench {
  private:
   int context() const { return contestants_[0].session->n_context(); }
 
-  std::vector<int32_t> random_ids(int n) const {
-    Rng rng(7);
-    std::vector<int32_t> ids(static_cast<size_t>(n));
-    for (int32_t& id : ids) id = static_cast<int32_t>(rng.below(checkpoint_->tokenizer->vocab_size()));
-    return ids;
+  void measure(Run& run, size_t contestant, bool counts) {
+    Session& session = *contestants_[contestant].session;
+    session.reset();
+    run.act(session);
+    if (!counts) return;
+    for (Row& row : run.rows) row.samples[contestant].push_back(row.read(session));
   }
 
+  // ---- what is measured
+
   void add_pictures() {
-    if (checkpoint_->model->pictures().policy.empty()) return;
+    const PictureSpec spec = checkpoint_->model->pictures();
+    if (spec.policy.empty()) return;
     std::vector<std::string> sizes = o_.images;
-    int side = checkpoint_->model->pictures().slice.tile;
-    if (sizes.empty()) sizes.push_back(fmt::format("{}x{}", side, side));
-    for (const std::string& size : sizes) {
-      auto [width, height] = parse_size(size);
-      auto image = std::make_shared<Image>(noise_picture(width, height));
-      rows_.push_back({"picture " + size, "ms", [image](Session& session) {
-                         session.attach_image(*image);
-                         return session.timings().prepare + session.timings().encode;
-                       }});
-    }
+    if (sizes.empty()) sizes.push_back(fmt::format("{}x{}", spec.slice.tile, spec.slice.tile));
+    for (const std::string& size : sizes) add_picture(size, spec);
+  }
+
+  void add_picture(const std::string& size, const PictureSpec& spec) {
+    auto [width, height] = parse_size(size);
+    auto image = std::make_shared<Image>(noise_picture(width, height));
+    const SlicePlan plan = find_slicing_policy(spec.policy).plan(width, height, spec.slice);
+    const int n = plan.n_tiles();
+    auto encode = [](const Session& s) { return s.timings().encode; };
+    auto all = [](const Session& s) { return s.timings().prepare + s.timings().encode + s.timings().prefill; };
+    constexpr int kQuestion = 64;  // places that a short question needs in any family's prompt
+    const bool fits = n * spec.tokens_per_tile + kQuestion <= context();
+    Run run{"picture " + size, [image, fits](Session& session) {
+              session.attach_image(*image);
+              if (fits) session.append("what is in the picture?");
+            }};
+    run.rows.push_back({run.what + ", prepare", "ms", [](const Session& s) { return s.timings().prepare; }});
+    run.rows.push_back({fmt::format("{}, {} tiles", run.what, n), "ms", encode,
+                        [this, work = picture_operations(*checkpoint_, plan)] { return 1000 * seconds(work); }});
+    if (n > 1) run.rows.push_back({run.what + ", a tile", "ms", [=](const Session& s) { return encode(s) / n; }});
+    if (fits) run.rows.push_back({run.what + ", first token", "ms", all});
+    if (!fits) note(fmt::format("{}: does not fit the context of {}, encoded only", run.what, context()));
+    runs_.push_back(std::move(run));
   }
 
   void add_prompts() {
@@ -155,31 +130,40 @@ class Bench {
         note(fmt::format("prompt {}: longer than the model's context of {}, left out", n, context()));
         continue;
       }
-      rows_.push_back({fmt::format("prompt {}", n), "tok/s", [this, n](Session& session) {
-                         session.append_ids(random_ids(n));
-                         return n * 1000.0 / session.timings().prefill;
-                       }});
+      Run run{fmt::format("prompt {}", n), [ids = noise_ids(*checkpoint_, n)](Session& s) { s.append_ids(ids); }};
+      run.rows.push_back({run.what, "tok/s", [n](const Session& s) { return n * 1000.0 / s.timings().prefill; },
+                          [this, n, work = prompt_operations(*checkpoint_, n)] { return n / seconds(work); }});
+      runs_.push_back(std::move(run));
     }
   }
 
   void add_decoding() {
-    ThreadPool pool(o_.threads);
-    double limit = 1 / read_seconds(decode_bytes(*checkpoint_), pool);
+    const DecodeBytes bytes = decode_bytes(*checkpoint_, {});
+    const int n = o_.n_generate;
     for (int depth : o_.depths) {
-      int n = o_.n_generate;
-      if (std::max(depth, 1) + n > context()) {
+      const int begin = std::max(depth, 1);
+      if (begin + n > context()) {
         note(fmt::format("generate {} at {}: longer than the model's context of {}, left out", n, depth, context()));
         continue;
       }
-      rows_.push_back({fmt::format("generate {} at {}", n, depth), "tok/s",
-                       [this, n, depth](Session& session) {
-                         session.append_ids(random_ids(std::max(depth, 1)));
-                         session.generate({.max_new_tokens = n, .sampling = {}, .ignore_end = true});
-                         return n * 1000.0 / session.timings().generate;
-                       },
-                       limit});
+      Run run{fmt::format("generate {} at {}", n, depth), [ids = noise_ids(*checkpoint_, begin), n](Session& s) {
+                s.append_ids(ids);
+                s.generate({.max_new_tokens = n, .sampling = {}, .ignore_end = true});
+              }};
+      run.rows.push_back({run.what, "tok/s", [n](const Session& s) { return n * 1000.0 / s.timings().generate; },
+                          [this, read = bytes.at(begin + n / 2.0)] { return probe_->bytes_per_second() / read; }});
+      runs_.push_back(std::move(run));
     }
+    if (!o_.depths.empty()) probe_ = std::make_unique<ReadProbe>(static_cast<size_t>(bytes.weights), o_.threads);
   }
+
+  // Of the arithmetic alone, at the rates that the processor has over registers just now.
+  double seconds(const Operations& work) {
+    const cpu::PeakRates peaks = cpu::measure_peaks(pool_);
+    return (work.floats / peaks.floats + work.bytes / peaks.bytes) * 1e-9;
+  }
+
+  // ---- what it comes to
 
   // How many times faster the first executor is than executor i: the median of the ratios of neighbouring runs.
   double speedup(const Row& row, size_t i) const {
@@ -191,69 +175,121 @@ class Bench {
     return median(ratios);
   }
 
+  // The median of the shares of neighbouring measurements: the machine's memory is faster in one minute than in the
+  // next.
+  double share(const Row& row) const {
+    Samples shares;
+    for (size_t k = 0; k < row.limits.size(); ++k) {
+      const double share = row.samples[0][k] / row.limits[k];
+      shares.push_back(row.unit == "ms" ? 1 / share : share);
+    }
+    return median(shares);
+  }
+
+  // The buffer of the probe is resident all the time and not the model's.
+  double peak_mb() const {
+    return peak_memory_mb() - (probe_ ? static_cast<double>(probe_->buffer_bytes()) / (1 << 20) : 0);
+  }
+
   void print_text() const {
     std::vector<std::vector<std::string>> table{{"what", "unit"}};
     for (const Contestant& c : contestants_) table[0].push_back(c.name);
     if (contestants_.size() > 1) table[0].push_back("speedup");
-    table[0].push_back("share of reading the weights once");
-    for (const Row& row : rows_) {
-      std::vector<std::string> line{row.what, row.unit};
-      for (const Samples& samples : row.samples) line.push_back(fmt::format("{:.1f}", median(samples)));
-      if (contestants_.size() > 1) line.push_back(fmt::format("{:.2f}x", speedup(row, 1)));
-      line.push_back(
-          row.limit > 0 ? fmt::format("{:.0f} % of {:.0f}", 100 * median(row.samples[0]) / row.limit, row.limit) : "");
-      table.push_back(std::move(line));
-    }
+    table[0].push_back("share of the machine's limit");
+    for (const Run& run : runs_)
+      for (const Row& row : run.rows) table.push_back(line(row));
     print_table(table);
     fmt::print("load {:.1f} ms, weights {:.2f} MB, cache {:.2f} MB, peak memory {:.0f} MB{}\n", load_ms_,
-               static_cast<double>(weight_bytes(*checkpoint_)) / 1e6,
-               static_cast<double>(contestants_[0].session->cache_bytes()) / 1e6, peak_memory_mb(),
+               megabytes(weight_bytes()), megabytes(contestants_[0].session->cache_bytes()), peak_mb(),
                contestants_.size() > 1 ? " (all executors together)" : "");
+  }
+
+  std::vector<std::string> line(const Row& row) const {
+    std::vector<std::string> cells{row.what, row.unit};
+    for (const Samples& samples : row.samples) cells.push_back(fmt::format("{:.1f}", median(samples)));
+    if (contestants_.size() > 1) cells.push_back(fmt::format("{:.2f}x", speedup(row, 1)));
+    const double limit = median(row.limits);
+    cells.push_back(limit > 0 ? fmt::format("{:.0f} % of {:.1f}", 100 * share(row), limit) : "");
+    return cells;
+  }
+
+  Json to_json(const Row& row) const {
+    Json values = Json::object();
+    for (size_t i = 0; i < contestants_.size(); ++i) values[contestants_[i].name] = median(row.samples[i]);
+    Json object{{"what", row.what}, {"unit", row.unit}, {"median", values}};
+    if (contestants_.size() > 1) object["speedup"] = speedup(row, 1);
+    if (!row.limits.empty()) object.update({{"limit", median(row.limits)}, {"share", share(row)}});
+    return object;
   }
 
   void print_object() const {
     Json rows = Json::array();
-    for (const Row& row : rows_) {
-      Json values = Json::object();
-      for (size_t i = 0; i < contestants_.size(); ++i) values[contestants_[i].name] = median(row.samples[i]);
-      Json object{{"what", row.what}, {"unit", row.unit}, {"median", values}};
-      if (contestants_.size() > 1) object["speedup"] = speedup(row, 1);
-      if (row.limit > 0) object["limit"] = row.limit;
-      rows.push_back(object);
-    }
+    for (const Run& run : runs_)
+      for (const Row& row : run.rows) rows.push_back(to_json(row));
     print_json({{"model", o_.files.model},
+                {"machine", machine_name()},
                 {"repeats", o_.repeats},
                 {"load_ms", load_ms_},
                 {"rows", rows},
-                {"weight_bytes", weight_bytes(*checkpoint_)},
-                {"peak_memory_mb", peak_memory_mb()}});
+                {"weight_bytes", weight_bytes()},
+                {"peak_memory_mb", peak_mb()}});
+  }
+
+  size_t weight_bytes() const {
+    size_t n = 0;
+    for (const auto& [name, weight] : checkpoint_->weights) n += weight->data.n_bytes();
+    return n;
   }
 
   Options o_;
+  ThreadPool pool_;  // of the probes of arithmetic
   std::shared_ptr<Checkpoint> checkpoint_;
   double load_ms_ = 0;
   std::vector<Contestant> contestants_;
-  std::vector<Row> rows_;
+  std::vector<Run> runs_;
+  std::unique_ptr<ReadProbe> probe_;  // null: nothing is decoded
 };
 
-}  // namespace
-
-void define_bench(CLI::App& app) {
-  auto o = std::make_shared<Options>();
-  add_model_options(app, o->files);
+void define_plain(CLI::App& app, CLI::Option* model, const std::shared_ptr<Options>& o) {
   app.add_option("-p,--prompt", o->prompts, "prompt lengths in tokens")->delimiter(',')->check(CLI::Range(1, 1 << 20));
   app.add_option("-n,--gen", o->n_generate, "tokens to generate")->check(CLI::Range(1, 1 << 20));
   app.add_option("--depth", o->depths, "tokens already in the cache")->delimiter(',')->check(CLI::Range(0, 1 << 20));
   app.add_option("--image", o->images, "picture sizes, WIDTHxHEIGHT; default: one tile")->delimiter(',');
   app.add_option("--executor", o->executors, "cpu, torch, or both in turns: cpu,torch")->delimiter(',');
-  app.add_option("-r,--repeats", o->repeats, "runs of each; the median counts")->check(CLI::Range(1, 1000));
-  app.add_option("-t,--threads", o->threads, "threads; default: one per processor")->check(CLI::Range(0, 1024));
-  app.add_flag("--json", o->json, "one JSON object");
-  app.callback([o] {
+  model->required(false);  // the other benches have a MODEL of their own
+  app.callback([&app, o] {
+    if (!app.get_subcommands().empty()) return;
+    if (o->files.model.empty()) throw usage_error("bench: MODEL is missing; `galago help bench` shows an example");
     Bench bench(*o);
     bench.run();
     bench.print();
   });
+}
+
+// --quiet and --debug belong to the command and come through from a bench; nothing else may.
+void refuse_plain_options(const CLI::App& app) {
+  if (app.get_subcommands().empty()) return;
+  for (const CLI::Option* option : app.get_options())
+    if (option->count() > 0 && option->get_name() != "--quiet" && option->get_name() != "--debug")
+      throw usage_error("bench {}: there is no option {} here", app.get_subcommands()[0]->get_name(),
+                        option->get_name());
+}
+
+}  // namespace
+
+void define_bench(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  app.parse_complete_callback([&app] { refuse_plain_options(app); });
+  define_plain(app, add_bench_options(app, *o), o);
+  auto add = [&](const char* name, const char* summary, const char* example, void (*define)(CLI::App&)) {
+    CLI::App* bench = app.add_subcommand(spelled(name), summary);
+    bench->footer(std::string("Example:\n  ") + example);
+    bench->fallthrough();
+    define(*bench);
+  };
+#define BENCH(name, summary, example) add(#name, summary, example, define_bench_##name);
+#include "cli/bench_commands.def"
+#undef BENCH
 }
 
 }  // namespace galago::cli

@@ -20,12 +20,18 @@ namespace galago::cli {
 #undef COMMAND
 
 std::span<const Command> all_commands() {
-  static constexpr Command kCommands[] = {
-#define COMMAND(name, summary, example) {#name, summary, example, define_##name},
+  static const Command kCommands[] = {
+#define COMMAND(name, summary, example) {spelled(#name), summary, example, define_##name},
 #include "cli/commands.def"
 #undef COMMAND
   };
   return kCommands;
+}
+
+std::string spelled(std::string_view row_name) {
+  std::string name(row_name);
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
 }
 
 std::shared_ptr<Executor> make_executor(const std::string& name, int n_threads) {

@@ -12,10 +12,13 @@
 namespace galago::cli {
 
 struct Command {
-  std::string_view name, summary, example;
+  std::string name;  // as it is typed: with - for the _ of its row
+  std::string_view summary, example;
   void (*define)(CLI::App& app);  // adds options and the callback that runs the command
 };
 std::span<const Command> all_commands();
+
+std::string spelled(std::string_view row_name);  // quant_report -> quant-report
 
 // "cpu" or "torch". Throws Unsupported for torch in a program built without it. n_threads 0 = one per processor.
 std::shared_ptr<Executor> make_executor(const std::string& name, int n_threads);

@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "cpu/ops/panels.h"
 #include "quant/quantize.h"
 #include "runtime/checkpoint.h"
 
@@ -23,7 +24,7 @@ struct Options {
   std::string target, type, vision_type, head_type, embedding_type, importance;
   std::vector<std::string> overrides;
   int threads = 0;
-  bool json = false, allow_unknown = false;
+  bool json = false, allow_unknown = false, packed = false;
 };
 
 void check_all_read(const Options& o, const ModelSource& source) {
@@ -63,7 +64,10 @@ size_t total_bytes(const Weights& weights) {
 class Conversion {
  public:
   Conversion(const Options& o, Checkpoint checkpoint)
-      : checkpoint_(std::move(checkpoint)), pool_(o.threads), bytes_before_(total_bytes(checkpoint_.weights)) {
+      : checkpoint_(std::move(checkpoint)),
+        pool_(o.threads),
+        packed_(o.packed),
+        bytes_before_(total_bytes(checkpoint_.weights)) {
     if (!o.importance.empty()) importance_ = Importance::read(o.importance);
     if (!changes_weights(o)) return;
     recipe_ = recipe_of(o);
@@ -78,12 +82,15 @@ class Conversion {
 
   // One weight at a time: made, written, and let go of together with what it was made from.
   void write_gguf(const std::string& path) {
-    if (!recipe_) return galago::write_gguf(path, model(), checkpoint_.weights, checkpoint_.tokenizer.get());
+    if (!recipe_ && !packed_)
+      return galago::write_gguf(path, model(), checkpoint_.weights, checkpoint_.tokenizer.get());
     PendingWeights pending;
     for (const auto& [name, weight] : checkpoint_.weights)
       pending[name] = {weight->data.dtype(), weight->data.shape(), [this, name] { return take(name); }};
     for (QuantRow& row : rows_) pending[row.name] = {row.type, row.shape, [this, &row] { return quantized(row); }};
-    galago::write_gguf(path, model(), pending, file_type_of(*recipe_), checkpoint_.tokenizer.get());
+    if (packed_) add_packed(pending);
+    const uint32_t file_type = recipe_ ? file_type_of(*recipe_) : gguf_file_type(most_bytes(checkpoint_.weights));
+    galago::write_gguf(path, model(), pending, file_type, checkpoint_.tokenizer.get());
   }
 
   void write_folder(const std::string& path) {
@@ -96,6 +103,14 @@ class Conversion {
   }
 
  private:
+  // Matrices in blocks are written once more as the kernels read them.
+  static void add_packed(PendingWeights& pending) {
+    for (auto& [name, weight] : pending)
+      if (info(weight.type).quantized() && weight.shape.elements() > 0) {
+        weight.pack = cpu::pack_weight;
+        weight.packed_bytes = cpu::packed_bytes(weight.type, weight.shape);
+      }
+  }
   size_t bytes_of(const std::string& name) const { return checkpoint_.weights.find(name)->second->data.n_bytes(); }
   Tensor take(const std::string& name) { return checkpoint_.weights.extract(name).mapped()->data; }
   Tensor quantized(QuantRow& row) {
@@ -107,6 +122,7 @@ class Conversion {
 
   Checkpoint checkpoint_;
   ThreadPool pool_;
+  bool packed_;
   std::optional<QuantRecipe> recipe_;  // nullopt: the weights stay as they are
   std::optional<Importance> importance_;
   std::vector<QuantRow> rows_;
@@ -143,6 +159,8 @@ void check_target(const Options& o) {
 
 void check_options(const Options& o) {
   recipe_of(o);  // a wrong name should not wait for the model
+  if (o.packed && !o.target.ends_with(".gguf"))
+    throw usage_error("--packed: only a .gguf file can hold packed weights");
   if (!o.importance.empty() && !changes_weights(o))
     throw usage_error("--imatrix without --type: nothing to quantize with it");
 }
@@ -184,6 +202,9 @@ void define_convert(CLI::App& app) {
   app.add_option("--embedding-type", o->embedding_type, "another format for the token embeddings");
   app.add_option("--tensor-type", o->overrides, "REGEX=FORMAT for weights whose name matches; may be repeated");
   app.add_option("--imatrix", o->importance, "importance matrix of llama.cpp (.gguf or .dat) for the quantizers");
+  app.add_flag("--packed", o->packed,
+               "write matrices in blocks a second time, as the cpu's kernels read them: twice the size, nothing to do "
+               "when the file is loaded (.gguf only)");
   app.add_flag("--allow-unknown", o->allow_unknown, "leave out tensors that the model does not have");
   app.add_option("-t,--threads", o->threads, "0 = one per processor");
   app.add_flag("--json", o->json, "sizes and errors as one JSON object");

@@ -25,8 +25,8 @@ void help(const std::string& topic) {
   if (!topic.empty()) throw usage_error("there is no command {}; `galago help` lists them", topic);
   fmt::print("galago {}: small multimodal models on machines people own\n\nUsage: galago COMMAND [options]\n\n",
              kVersion);
-  for (const Command& command : all_commands()) fmt::print("  {:<10} {}\n", command.name, command.summary);
-  fmt::print("  {:<10} {}\n\n`galago help COMMAND` shows options and an example.\n", "help",
+  for (const Command& command : all_commands()) fmt::print("  {:<12} {}\n", command.name, command.summary);
+  fmt::print("  {:<12} {}\n\n`galago help COMMAND` shows options and an example.\n", "help",
              "this list, or one command");
 }
 

@@ -7,7 +7,7 @@
 
 namespace galago::cli {
 
-// MODEL and -m, --mmproj, --config, --lora.
-void add_model_options(CLI::App& app, ModelFiles& files);
+// MODEL and -m (this one is given back), --mmproj, --config, --lora.
+CLI::Option* add_model_options(CLI::App& app, ModelFiles& files);
 
 }  // namespace galago::cli

@@ -12,9 +12,12 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/run_options.h"
+#include "cli/tuned.h"
+#include "cpu/executor.h"
 #include "image/video.h"
 #include "runtime/estimate.h"
 #include "runtime/picture.h"
+#include "runtime/turn_executor.h"
 
 namespace galago::cli {
 namespace {
@@ -35,6 +38,9 @@ void print_times(const Timings& t, double load_ms, double first_token_ms) {
                   "answer {:.0f} ms ({} tokens, {:.0f} tok/s); first token after {:.0f} ms, peak memory {:.0f} MB",
                   load_ms, t.prepare, t.encode, t.n_picture_tokens, t.prefill, t.n_prompt, t.generate, t.n_generated,
                   t.generate > 0 ? t.n_generated * 1000.0 / t.generate : 0.0, first_token_ms, peak_memory_mb()));
+  if (t.n_drafted > 0)
+    note(fmt::format("drafted {} tokens, {} accepted ({:.0f} %)", t.n_drafted, t.n_accepted,
+                     100.0 * t.n_accepted / t.n_drafted));
 }
 
 Json score_json(const Tokenizer& tokenizer, const TokenScore& score) {
@@ -70,7 +76,7 @@ std::string_view reason_text(FinishReason reason) {
 }
 
 Json times_json(const Timings& t, double load_ms, double first_token_ms) {
-  return {{"load", load_ms},      {"prepare", t.prepare},   {"encode", t.encode},
+  return {{"load", load_ms},      {"prepare", t.prepare},   {"encode", t.encode},           {"wait", t.wait},
           {"prefill", t.prefill}, {"generate", t.generate}, {"first_token", first_token_ms}};
 }
 
@@ -100,8 +106,15 @@ std::vector<Attachment> load_attachments(const RunOptions& o) {
 }
 
 // The first turn: the pictures and the prompt. In a chat or a conversation that goes on it is not known yet.
-ExpectedUse expected_use(const Checkpoint& checkpoint, const RunOptions& o, std::span<const Attachment> attachments) {
-  ExpectedUse use{.n_context = o.context, .chunk = o.chunk, .types = cache_types(o)};
+ExpectedUse expected_use(const Checkpoint& checkpoint, const RunOptions& o, EncodeMode mode,
+                         std::span<const Attachment> attachments) {
+  ExpectedUse use{.n_context = o.context,
+                  .chunk = o.chunk,
+                  .types = cache_types(o),
+                  .tile_batch = o.tile_batch,
+                  .max_draft = o.lookup || !o.draft.empty() ? o.max_draft : 0,
+                  .background = mode != EncodeMode::Coupled,
+                  .eager = mode == EncodeMode::Eager};
   for (const Attachment& a : attachments)
     use.pictures.push_back(plan_picture(a.image, picture_spec(checkpoint, a.max_tiles)));
   const bool is_known = o.session_file.empty() && !(attachments.empty() && o.prompt.empty());
@@ -115,30 +128,41 @@ ExpectedUse expected_use(const Checkpoint& checkpoint, const RunOptions& o, std:
 }
 
 // Before the weights are read and the cache is there, so that a machine that is too small shows in time.
-void print_memory(const Checkpoint& checkpoint, const RunOptions& o, std::span<const Attachment> attachments) {
+void print_memory(const Checkpoint& checkpoint, const RunOptions& o, EncodeMode mode,
+                  std::span<const Attachment> attachments) {
   if (quiet()) return;
   MemoryEstimate m =
-      estimate_memory(checkpoint, expected_use(checkpoint, o, attachments), cpu_program_bytes(o.threads));
+      estimate_memory(checkpoint, expected_use(checkpoint, o, mode, attachments), cpu_program_bytes(o.threads));
   auto mb = [](size_t bytes) { return static_cast<double>(bytes) / 1e6; };
   note(fmt::format("memory for {} tokens: weights {:.1f} MB + cache {:.1f} MB + activations {:.1f} MB = {:.1f} MB",
                    m.n_context, mb(m.weights), mb(m.cache), mb(m.activations), mb(m.total())));
 }
 
-std::shared_ptr<Checkpoint> load(const RunOptions& o, std::span<const Attachment> attachments) {
-  auto checkpoint = std::make_shared<Checkpoint>(load_checkpoint(o.files));
-  print_memory(*checkpoint, o, attachments);
-  return checkpoint;
+RunOptions prepared(const RunOptions& o, const Checkpoint& checkpoint, bool chat,
+                    std::span<const Attachment> attachments) {
+  RunOptions tuned = with_tuning(o, checkpoint);
+  print_memory(checkpoint, tuned, encode_mode(tuned, chat), attachments);
+  return tuned;
+}
+
+std::shared_ptr<Executor> executor_for(const RunOptions& o) {
+  if (!o.deterministic) return make_executor(o.executor, o.threads);
+  if (o.executor != "cpu") throw usage_error("--deterministic with --executor {}: expected cpu", o.executor);
+  return cpu::make_executor(std::make_shared<ThreadPool>(o.threads), cpu::Mode::Exact);
 }
 
 class Runner {
  public:
-  explicit Runner(const RunOptions& o)
-      : o_(o),
-        attachments_(load_attachments(o)),
-        checkpoint_(load(o, attachments_)),
-        session_(checkpoint_, make_executor(o.executor, o.threads), session_options(o)),
-        generation_(generate_options(o, checkpoint_->model->sampling())),
+  Runner(const RunOptions& o, bool chat)
+      : attachments_(load_attachments(o)),
+        checkpoint_(std::make_shared<Checkpoint>(load_checkpoint(o.files))),
+        o_(prepared(o, *checkpoint_, chat, attachments_)),
+        encode_(encode_mode(o_, chat)),
+        executor_(take_turns(executor_for(o_))),
+        session_(checkpoint_, executor_, session_options(o_, encode_)),
+        generation_(generate_options(o_, checkpoint_->model->sampling())),
         load_ms_(since_start_.elapsed_ms()) {
+    generation_.drafter = make_drafter();
     if (!o_.session_file.empty() && fs::exists(o_.session_file)) session_.load(o_.session_file);
     if (!o_.system.empty()) session_.set_system(o_.system);
   }
@@ -174,14 +198,29 @@ class Runner {
   }
 
  private:
+  std::shared_ptr<Drafter> make_drafter() const {
+    if (o_.lookup) return std::make_shared<LookupDrafter>();
+    if (o_.draft.empty()) return nullptr;
+    auto draft = std::make_shared<Checkpoint>(load_checkpoint(o_.draft));
+    return std::make_shared<ModelDrafter>(draft, executor_, *checkpoint_, generation_.sampling, session_.n_context());
+  }
+
   void attach_all() {
-    Progress progress("pictures");
+    Progress progress("frames");
     std::vector<Attachment> attachments = std::exchange(attachments_, {});
     for (size_t i = 0; i < attachments.size() && !interrupted(); ++i) {
-      const Attachment a = std::move(attachments[i]);  // one that is encoded need not stay
-      a.is_frame ? session_.attach_frame(a.image, a.max_tiles) : session_.attach_image(a.image, a.max_tiles);
-      if (attachments.size() > 1) progress.show(static_cast<double>(i + 1), static_cast<double>(attachments.size()));
+      const bool is_frame = attachments[i].is_frame;
+      attach(std::move(attachments[i]));
+      if (!is_frame) continue;
+      session_.wait();  // so that the progress is true
+      progress.show(static_cast<double>(i + 1), static_cast<double>(attachments.size()));
     }
+    if (encode_ == EncodeMode::Eager) session_.prefill_pictures();
+  }
+
+  void attach(Attachment a) {
+    a.is_frame ? session_.attach_frame(std::move(a.image), a.max_tiles)
+               : session_.attach_image(std::move(a.image), a.max_tiles);
   }
 
   // A line of the chat that is a command; false: it is a message.
@@ -198,11 +237,12 @@ class Runner {
 
   void reply(const std::string& line) {
     session_.append(line);
+    if (o_.release_vision) session_.release_vision();
     session_.generate(generation_, print_piece);
     fmt::print("\n");
   }
 
-  void save() const {
+  void save() {
     if (o_.session_file.empty()) return;
     session_.save(o_.session_file);
     note(fmt::format("saved {} turns, {} places in {}", session_.n_turns(), session_.n_past(), o_.session_file));
@@ -217,6 +257,8 @@ class Runner {
                 {"n_generated", t.n_generated},
                 {"n_picture_tokens", t.n_picture_tokens},
                 {"n_past", session_.n_past()},
+                {"n_drafted", t.n_drafted},
+                {"n_accepted", t.n_accepted},
                 {"ms", times_json(t, load_ms_, first_token_ms)},
                 {"peak_memory_mb", peak_memory_mb()}};
     if (o_.n_logprobs >= 0 && o_.beams == 1)
@@ -226,9 +268,11 @@ class Runner {
   }
 
   Stopwatch since_start_;
-  RunOptions o_;
   std::vector<Attachment> attachments_;  // read, not yet encoded
   std::shared_ptr<Checkpoint> checkpoint_;
+  RunOptions o_;
+  EncodeMode encode_;
+  std::shared_ptr<Executor> executor_;
   Session session_;
   GenerateOptions generation_;
   double load_ms_;
@@ -236,8 +280,8 @@ class Runner {
 
 void run(const RunOptions& o, bool prompt_given) {
   catch_interrupts();
-  Runner runner(o);
   bool once = prompt_given || o.json || !o.images.empty() || !o.videos.empty() || !isatty(STDIN_FILENO);
+  Runner runner(o, !once);
   once ? runner.answer_once() : runner.chat();
 }
 

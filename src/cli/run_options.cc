@@ -31,11 +31,27 @@ CLI::Option* add_inputs(CLI::App& app, RunOptions& o) {
 void add_machine(CLI::App& app, RunOptions& o) {
   app.add_option("-c,--ctx-size", o.context,
                  "places in the key/value cache; default: what the model allows, at most 4096");
-  app.add_option("-b,--batch-size", o.chunk, "longest piece of prompt run at once")->check(CLI::Range(1, 65536));
-  app.add_option("-t,--threads", o.threads, "threads; default: one per processor")->check(CLI::Range(0, 1024));
+  app.add_option("-b,--batch-size", o.chunk, "longest piece of prompt run at once; default: see --tune")
+      ->check(CLI::Range(1, 65536));
+  app.add_option("-t,--threads", o.threads, "threads; default: see --tune")->check(CLI::Range(0, 1024));
   app.add_option("--cache-type-k,--cache-type", o.key_type, "-ctk: cache of keys: f32, f16 (default) or q8_0");
   app.add_option("--cache-type-v", o.value_type, "-ctv: cache of values; default: as keys");
   app.add_flag("--release-vision", o.release_vision, "free what encoding pictures needs before answering");
+  app.add_option(
+         "--encode", o.encode,
+         "coupled: a picture is encoded when it is attached; decoupled: in the background; eager: and run through "
+         "the language model while you type; auto: eager in a chat, otherwise decoupled")
+      ->check(CLI::IsMember({"auto", "coupled", "decoupled", "eager"}));
+  app.add_option("--tile-batch", o.tile_batch,
+                 "tiles of a picture that run together; 0 = all of a view; default: see --tune")
+      ->check(CLI::Range(0, 1024));
+  app.add_flag("--tune", o.tune,
+               "measure again which threads, batch size and tile batch are fastest here; kept for the next runs in "
+               "$XDG_CACHE_HOME/galago. Without it large models are measured once");
+  app.add_flag(
+      "--deterministic", o.deterministic,
+      "the same bits for any number of threads, batch size and drafts: without kernels that add in another order "
+      "for many rows, so long prompts take more time");
   app.add_option("--executor", o.executor, "cpu or torch");
 }
 
@@ -55,6 +71,10 @@ void add_sampling(CLI::App& app, RunOptions& o) {
       ->allow_extra_args(false);
   app.add_option("--logprobs", o.n_logprobs, "with --json: log-probabilities of each token and of the best N")
       ->check(CLI::Range(0, 1000));
+  CLI::Option* lookup = app.add_flag("--lookup", o.lookup,
+                                     "guess tokens from what followed the last words before: same answer, fewer runs");
+  app.add_option("--draft", o.draft, "guess tokens with this small model of the same tokenizer")->excludes(lookup);
+  app.add_option("--draft-max", o.max_draft, "guess at most so many tokens at a time")->check(CLI::Range(1, 64));
   app.add_option("--beams", o.beams, "beam search with N answers at a time instead of sampling")
       ->check(CLI::Range(1, 1024));
   app.add_option("--length-penalty", o.length_penalty, "of beam search: above 0 favours long answers");
@@ -83,13 +103,22 @@ CacheTypes cache_types(const RunOptions& o) {
   return {find_cache_type(o.key_type), find_cache_type(o.value_type.empty() ? o.key_type : o.value_type)};
 }
 
-SessionOptions session_options(const RunOptions& o) {
+EncodeMode encode_mode(const RunOptions& o, bool chat) {
+  if (o.encode == "auto") return chat ? EncodeMode::Eager : EncodeMode::Decoupled;
+  return o.encode == "coupled"     ? EncodeMode::Coupled
+         : o.encode == "decoupled" ? EncodeMode::Decoupled
+                                   : EncodeMode::Eager;
+}
+
+SessionOptions session_options(const RunOptions& o, EncodeMode mode) {
   const CacheTypes types = cache_types(o);
   return {.n_context = o.context,
           .chunk = o.chunk,
           .cache_type = types.key,
           .value_type = types.value,
-          .pictures = std::make_shared<PictureCache>(PictureCacheOptions{.folder = o.picture_folder})};
+          .pictures = std::make_shared<PictureCache>(PictureCacheOptions{.folder = o.picture_folder}),
+          .tile_batch = o.tile_batch,
+          .background = mode != EncodeMode::Coupled};
 }
 
 GenerateOptions generate_options(const RunOptions& o, const SamplingDefaults& defaults) {
@@ -106,7 +135,8 @@ GenerateOptions generate_options(const RunOptions& o, const SamplingDefaults& de
       .sampling = std::move(sampling),
       .stop = o.stop,
       .n_logprobs = o.n_logprobs,
-      .beams = {.n = o.beams, .length_penalty = o.length_penalty, .early_stopping = early_stopping(o.early_stopping)}};
+      .beams = {.n = o.beams, .length_penalty = o.length_penalty, .early_stopping = early_stopping(o.early_stopping)},
+      .max_draft = o.max_draft};
 }
 
 }  // namespace galago::cli

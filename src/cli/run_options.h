@@ -13,7 +13,9 @@ struct RunOptions {
   ModelFiles files;
   std::string prompt, executor = "cpu", system, session_file, picture_folder;
   std::vector<std::string> images, videos;
-  int n = -1, context = 0, chunk = 512, threads = 0, max_tiles = 0;
+  int n = -1, context = 0, max_tiles = 0;
+  int threads = 0, chunk = 0, tile_batch = -1;  // 0, 0 and -1: as measured on this machine (tuned.h)
+  bool tune = false;
   std::string key_type = "f16", value_type;
   // Negative or empty: the model's own.
   std::optional<float> temperature, top_p, repeat_penalty;
@@ -21,17 +23,26 @@ struct RunOptions {
   SamplingOptions sampling;  // the rest
   std::vector<std::string> stop;
   int n_logprobs = -1;
+  std::string encode = "auto";  // when pictures are encoded; see EncodeMode
+  std::string draft;            // a small model that drafts answers; empty: none
+  bool lookup = false;
+  int max_draft = 8;
   int beams = 1;
   float length_penalty = 1;
   std::string early_stopping = "no";
-  bool json = false, stored = false, release_vision = false;
+  bool json = false, stored = false, release_vision = false, deterministic = false;
 };
+
+// When a picture is encoded: with the turn it belongs to, at once in the background, or that and run through the
+// language model as far as the prompt is known.
+enum class EncodeMode { Coupled, Decoupled, Eager };
+EncodeMode encode_mode(const RunOptions& o, bool chat);  // auto: eager in a chat, where somebody types; else decoupled
 
 CLI::Option* add_run_options(CLI::App& app, RunOptions& o);  // -p, to see whether it was given
 
 DType find_cache_type(const std::string& name);  // throws Usage
 CacheTypes cache_types(const RunOptions& o);     // throws Usage
-SessionOptions session_options(const RunOptions& o);
+SessionOptions session_options(const RunOptions& o, EncodeMode mode);
 GenerateOptions generate_options(const RunOptions& o, const SamplingDefaults& defaults);
 
 }  // namespace galago::cli

@@ -28,10 +28,9 @@ class PackedWeights {
     Entry& entry = entries_[{weight.get(), pack}];
     if (entry.weight.lock() != weight) {  // new, or another weight lived at this address before
       forget_dead(weight.get());
-      entry = {weight, pack(node, weight->data)};
+      entry = {weight, pack(node, *weight)};
       // A mapped file would otherwise stay in memory beside the packed copy that was made of it.
-      if (entry.packed.bytes() != weight->data.bytes())
-        release_pages({weight->data.bytes(), weight->data.n_bytes()});
+      if (entry.packed.bytes() != weight->data.bytes()) release_pages({weight->data.bytes(), weight->data.n_bytes()});
     }
     return entry.packed;
   }
@@ -103,7 +102,15 @@ struct Step {
   std::vector<Tensor> in;
   Tensor out;
   Tensor packed;
-  size_t scratch_bytes = 0;
+  size_t scratch_bytes = 0, prepared_bytes = 0;
+  bool is_prepared = false;
+};
+
+// The value of which the last op left another form in the common memory: see CpuOp::prepared_bytes.
+struct PreparedValue {
+  uint32_t id = UINT32_MAX;
+  Shape shape = {};
+  bool operator==(const PreparedValue&) const = default;
 };
 
 class CpuProgram final : public Program {
@@ -114,9 +121,8 @@ class CpuProgram final : public Program {
     resolve_values();
     for (uint32_t i = 0; i < graph_->nodes().size(); ++i)
       if (runs(i)) steps_.push_back(make_step(i));
-    size_t scratch = 0;
-    for (const Step& step : steps_) scratch = std::max(scratch, step.scratch_bytes);
-    scratch_ = Tensor::make(DType::U8, {static_cast<int64_t>(scratch)});
+    scratch_ = common_memory(&Step::scratch_bytes);
+    prepared_ = common_memory(&Step::prepared_bytes);
   }
 
   Tensor input(std::string_view name) override {
@@ -140,7 +146,7 @@ class CpuProgram final : public Program {
     for (const Step& step : steps_) call(step);
   }
 
-  size_t activation_bytes() const override { return plan_.arena_bytes + scratch_.n_bytes(); }
+  size_t activation_bytes() const override { return plan_.arena_bytes + scratch_.n_bytes() + prepared_.n_bytes(); }
 
  private:
   bool runs(uint32_t i) const {
@@ -168,8 +174,8 @@ class CpuProgram final : public Program {
   Step make_step(uint32_t i) {
     const Node& node = graph_->nodes()[i];
     const CpuOp& op = cpu_op(node.op);
-    bool fast = shared_->mode == Mode::Fast;
-    Step step{&node, fast ? op.fast : op.scalar, {}, values_[i], {}, 0};
+    bool fast = shared_->mode != Mode::Scalar;
+    Step step{&node, fast ? op.fast : op.scalar, {}, values_[i], {}};
     CHECK(step.call, "{} has no code", info(node.op).name);
     for (Value input : node.inputs) step.in.push_back(values_[input.id]);
     if (fast && op.pack && node.inputs.size() > 1) {
@@ -177,11 +183,37 @@ class CpuProgram final : public Program {
       if (weight.op == Op::Weight) step.packed = shared_->packed.get(node, weight.weight);
     }
     if (op.scratch_bytes) step.scratch_bytes = op.scratch_bytes(node, step.in, shared_->pool->size());
+    if (fast && op.prepared_bytes) step.prepared_bytes = op.prepared_bytes(node, step.in);
+    if (step.prepared_bytes > 0) {
+      const PreparedValue value{without_views(node.inputs[0]), step.in[0].shape()};
+      step.is_prepared = last_prepared_ == value;
+      last_prepared_ = value;
+    }
     return step;
   }
 
+  uint32_t without_views(Value value) const {
+    while (graph_->node(value).op < Op::Input && cpu_op(graph_->node(value).op).view)
+      value = graph_->node(value).inputs[0];
+    return value.id;
+  }
+
+  Tensor common_memory(size_t Step::*bytes) const {
+    size_t most = 0;
+    for (const Step& step : steps_) most = std::max(most, step.*bytes);
+    return Tensor::make(DType::U8, {static_cast<int64_t>(most)});
+  }
+
   void call(const Step& step) {
-    step.call({*step.node, step.in, step.out, step.packed, *shared_->pool, {scratch_.bytes(), step.scratch_bytes}});
+    step.call({*step.node,
+               step.in,
+               step.out,
+               step.packed,
+               *shared_->pool,
+               {scratch_.bytes(), step.scratch_bytes},
+               {prepared_.bytes(), step.prepared_bytes},
+               step.is_prepared,
+               shared_->mode == Mode::Exact});
   }
 
   void run_timed() {
@@ -197,8 +229,9 @@ class CpuProgram final : public Program {
   std::shared_ptr<const Graph> graph_;
   CompileOptions options_;
   MemoryPlan plan_;
-  Tensor arena_, scratch_;
-  std::vector<Tensor> values_;  // one a node
+  Tensor arena_, scratch_, prepared_;
+  PreparedValue last_prepared_;  // while the steps are made
+  std::vector<Tensor> values_;   // one a node
   std::vector<Step> steps_;
   Profile profile_;
 };

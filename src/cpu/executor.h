@@ -9,7 +9,8 @@
 namespace galago::cpu {
 
 enum class Mode {
-  Fast,    // SIMD kernels, packed weights, threads
+  Fast,    // SIMD kernels, packed weights, threads; the same bits for any number of threads
+  Exact,   // the same, and for any number of rows computed at once: a prompt in one piece or token by token
   Scalar,  // the meaning of every op, one thread: for tests and parity reports
 };
 

@@ -23,14 +23,16 @@ std::vector<Tensor> input_shapes(const Graph& graph, const Node& node) {
 
 size_t program_bytes(const Graph& graph, int n_threads) {
   const MemoryPlan plan = plan_memory(graph, {});
-  size_t scratch = 0;
+  size_t scratch = 0, prepared = 0;
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const Node& node = graph.nodes()[i];
     if (node.op >= Op::Input || !plan.slots[i].needed) continue;
-    if (auto scratch_bytes = cpu_op(node.op).scratch_bytes)
-      scratch = std::max(scratch, scratch_bytes(node, input_shapes(graph, node), n_threads));
+    const CpuOp& op = cpu_op(node.op);
+    const std::vector<Tensor> in = input_shapes(graph, node);
+    if (op.scratch_bytes) scratch = std::max(scratch, op.scratch_bytes(node, in, n_threads));
+    if (op.prepared_bytes) prepared = std::max(prepared, op.prepared_bytes(node, in));
   }
-  return plan.arena_bytes + scratch;
+  return plan.arena_bytes + scratch + prepared;
 }
 
 }  // namespace galago::cpu

@@ -17,7 +17,9 @@ enum class Op : uint8_t {
 #define OP(name, text, min_inputs, max_inputs, differentiable) name,
 #include "graph/ops.def"
 #undef OP
-  Input, Weight, State,  // leaves: not computed
+  Input,
+  Weight,
+  State,  // leaves: not computed
 };
 
 struct OpInfo {
@@ -34,6 +36,7 @@ std::span<const OpInfo> all_ops();  // the rows of ops.def, without the leaves
 struct Weight {
   std::string name;
   Tensor data;
+  Tensor packed = {};  // U8: the same in the layout of the cpu's kernels, where the file holds it (docs/formats.md)
 };
 using WeightRef = std::shared_ptr<const Weight>;
 
@@ -60,7 +63,9 @@ struct Node {
   StateRef state;    // Op::State
 
   template <class T>
-  const T& attr() const { return std::get<T>(attrs); }
+  const T& attr() const {
+    return std::get<T>(attrs);
+  }
 };
 
 // Built by one thread; read by any number once finished. Movable, not copyable.

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "image/draw.h"
 #include "image/resize_float.h"
+#include "image/view_pixels.h"
 
 namespace galago {
 
@@ -106,22 +107,6 @@ Tensor resize_planes(const Tensor& planes, const SliceView& view, ThreadPool* po
   return resize_antialiased(planes, view.width, view.height, view.filter, pool);
 }
 
-// Per view its canvas as normalised planes [3, height, width].
-std::vector<Tensor> make_planes(const Image& image, const SlicePlan& plan, const Rgb& mean, const Rgb& std,
-                                ThreadPool* pool) {
-  check_limits(plan);
-  std::vector<Tensor> planes(plan.views.size());
-  for (size_t i = 0; i < planes.size(); ++i) {
-    check_view(plan, plan.views[i]);
-    if (!is_float(plan.views[i])) planes[i] = to_tensor(make_canvas(image, plan.views[i], pool), mean, std);
-  }
-  for (size_t i = 0; i < planes.size(); ++i) {
-    const SliceView& view = plan.views[i];
-    if (is_float(view)) planes[i] = resize_planes(planes[static_cast<size_t>(view.from)], view, pool);
-  }
-  return planes;
-}
-
 // [3, height, width] -> [tiles, 3, tile height, tile width], row by row.
 Tensor cut_planes(const Tensor& planes, const SliceView& view) {
   int64_t height = view.tile_height(), width = view.tile_width(), full_width = view.full_width();
@@ -168,10 +153,36 @@ const SlicingPolicy& find_slicing_policy(std::string_view name) {
   throw not_found("slicing policy {}: unknown; expected one of {}", name, known);
 }
 
+ViewPixels::ViewPixels(const Image& image, const SlicePlan& plan, const Rgb& mean, const Rgb& std, ThreadPool* pool)
+    : image_(image), plan_(plan), mean_(mean), std_(std), pool_(pool), kept_(plan.views.size()) {
+  check_limits(plan);
+  for (const SliceView& view : plan.views) check_view(plan, view);
+}
+
+bool ViewPixels::others_need(size_t view) const {
+  return std::any_of(plan_.views.begin(), plan_.views.end(),
+                     [&](const SliceView& other) { return other.from == static_cast<int>(view); });
+}
+
+Tensor ViewPixels::make(const SliceView& view) {
+  if (is_float(view)) return resize_planes(planes(static_cast<size_t>(view.from)), view, pool_);
+  return to_tensor(make_canvas(image_, view, pool_), mean_, std_);
+}
+
+Tensor ViewPixels::planes(size_t view) {
+  if (kept_[view].elements() > 0) return kept_[view];
+  Tensor made = make(plan_.views[view]);
+  if (others_need(view)) kept_[view] = made;
+  return made;
+}
+
+Tensor ViewPixels::tiles(size_t view) { return cut_planes(planes(view), plan_.views[view]); }
+
 std::vector<Image> make_canvases(const Image& image, const SlicePlan& plan, ThreadPool* pool) {
   std::vector<Image> canvases;
-  for (const Tensor& planes : make_planes(image, plan, {0, 0, 0}, {1, 1, 1}, pool))
-    canvases.push_back(to_image(planes));  // exact for views that were bytes: value / 255 * 255 rounds back
+  ViewPixels pixels(image, plan, {0, 0, 0}, {1, 1, 1}, pool);
+  for (size_t i = 0; i < plan.views.size(); ++i)
+    canvases.push_back(to_image(pixels.planes(i)));  // exact for views that were bytes: value / 255 * 255 rounds back
   return canvases;
 }
 
@@ -189,8 +200,9 @@ std::vector<std::vector<Image>> cut_tiles(const Image& image, const SlicePlan& p
 
 std::vector<Tensor> slice_pixels(const Image& image, const SlicePlan& plan, const Rgb& mean, const Rgb& std,
                                  ThreadPool* pool) {
-  std::vector<Tensor> tiles = make_planes(image, plan, mean, std, pool);
-  for (size_t i = 0; i < tiles.size(); ++i) tiles[i] = cut_planes(tiles[i], plan.views[i]);
+  std::vector<Tensor> tiles;
+  ViewPixels pixels(image, plan, mean, std, pool);
+  for (size_t i = 0; i < plan.views.size(); ++i) tiles.push_back(pixels.tiles(i));
   return tiles;
 }
 

@@ -154,7 +154,7 @@ std::vector<std::string> unread_tensors(const ModelSource& source) {
   bool own = source.names == WeightNames::Canonical;
   Dialect dialect = source.names == WeightNames::LlamaCpp ? Dialect::LlamaCpp : Dialect::HuggingFace;
   for (const WeightSpec& spec : source.model->weights(dialect)) {
-    if (own) read.insert(spec.name);
+    if (own) read.insert({spec.name, packed_name(spec.name)});
     add(spec.stored);
     for (const StoredAs& other : spec.otherwise) add(other);
   }

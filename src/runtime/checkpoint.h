@@ -46,6 +46,9 @@ ModelSource open_model(const ModelFiles& files);
 Checkpoint load_checkpoint(const ModelFiles& files);
 Checkpoint load_checkpoint(const std::string& path);
 
+// How the tensor is called that holds a weight packed (Weight::packed) in galago's own GGUF.
+std::string packed_name(std::string_view weight);
+
 // Tensors that the model would not read, without buffers that follow from the config.
 std::vector<std::string> unread_tensors(const ModelSource& source);
 
@@ -70,6 +73,9 @@ struct PendingWeight {
   DType type;
   Shape shape;
   std::function<Tensor()> make;  // called once; must return this type and shape
+  // If set, what it makes of the weight is written too, as Weight::packed.
+  std::function<Tensor(const Tensor&)> pack = {};
+  int64_t packed_bytes = 0;
 };
 using PendingWeights = std::map<std::string, PendingWeight, std::less<>>;
 
@@ -77,6 +83,7 @@ using PendingWeights = std::map<std::string, PendingWeight, std::less<>>;
 // Model::weights(). file_type: general.file_type.
 void write_gguf(const std::string& path, const Model& model, const PendingWeights& weights, uint32_t file_type,
                 const Tokenizer* tokenizer);
+DType most_bytes(const Weights& weights);  // the format that most bytes have: gguf_file_type of it is general.file_type
 // Weights as they are.
 void write_gguf(const std::string& path, const Model& model, const Weights& weights, const Tokenizer* tokenizer);
 

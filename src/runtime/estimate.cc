@@ -1,6 +1,7 @@
 #include "runtime/estimate.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "runtime/graphs.h"
@@ -25,10 +26,17 @@ std::vector<LayerCache> unbacked_caches(const CacheSpec& spec, int n_context, Ca
   return caches;
 }
 
-size_t sum_of_largest(std::vector<size_t> sizes, size_t n) {
+size_t sum_of_largest(std::vector<size_t> sizes, std::ptrdiff_t n) {
   std::sort(sizes.rbegin(), sizes.rend());
-  sizes.resize(std::min(sizes.size(), n));
-  return std::accumulate(sizes.begin(), sizes.end(), size_t{0});
+  return std::accumulate(sizes.begin(), sizes.begin() + std::min(std::ssize(sizes), n), size_t{0});
+}
+
+// The share of a weight that a node of a one-token graph reads.
+double share_read(const Graph& graph, const Node& node) {
+  if (node.op == Op::Gather) return 0;
+  if (node.op != Op::ExpertLinear) return 1;
+  const double n_experts = static_cast<double>(graph.node(node.inputs[1]).shape[0]);
+  return std::min(1.0, static_cast<double>(graph.node(node.inputs[2]).shape[1]) / n_experts);
 }
 
 template <class T>
@@ -36,22 +44,25 @@ void add_new(std::vector<T>& list, const T& item) {
   if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
 }
 
-// Tiles of one view each, as PictureEncoder runs them.
-std::vector<Shape> view_shapes(const SlicePlan& plan) {
-  std::vector<Shape> shapes;
-  for (const SliceView& view : plan.views) shapes.push_back({view.n_tiles(), 3, view.tile_height(), view.tile_width()});
-  return shapes;
+using Place = std::vector<bool>::const_iterator;
+
+// The pieces that places of a prompt are run in.
+void add_pieces(std::vector<StepShape>& shapes, Place begin, Place end, std::ptrdiff_t chunk, StepLogits at_end) {
+  for (std::ptrdiff_t n; begin < end; begin += n) {
+    n = std::min(end - begin, chunk);
+    const auto n_rows = std::count(begin, begin + n, true);
+    const StepLogits logits = begin + n == end ? at_end : StepLogits::None;
+    add_new(shapes, step_shape(static_cast<int>(n), static_cast<int>(n_rows), logits));
+  }
 }
 
-// The pieces that a prompt is run in and the token behind them.
-std::vector<StepShape> step_shapes(const std::vector<bool>& prompt, size_t chunk) {
-  std::vector<StepShape> shapes{step_shape(1, 0, true)};
-  for (size_t begin = 0; begin < prompt.size(); begin += chunk) {
-    const size_t end = std::min(begin + chunk, prompt.size());
-    const auto at = prompt.begin() + static_cast<std::ptrdiff_t>(begin);
-    const auto n_rows = std::count(at, prompt.begin() + static_cast<std::ptrdiff_t>(end), true);
-    add_new(shapes, step_shape(static_cast<int>(end - begin), static_cast<int>(n_rows), end == prompt.size()));
-  }
+// What is run for a turn: the pieces of its prompt, and the tokens of the answer with those drafted behind them.
+std::vector<StepShape> step_shapes(const std::vector<bool>& prompt, int chunk, const ExpectedUse& use) {
+  std::vector<StepShape> shapes;
+  const Place behind_pictures = use.eager ? std::find(prompt.rbegin(), prompt.rend(), true).base() : prompt.begin();
+  add_pieces(shapes, prompt.begin(), behind_pictures, chunk, StepLogits::None);
+  add_pieces(shapes, behind_pictures, prompt.end(), chunk, StepLogits::Last);
+  for (int n = 1; n <= 1 + use.max_draft; ++n) add_new(shapes, step_shape(n, 0, StepLogits::All));
   return shapes;
 }
 
@@ -65,17 +76,20 @@ class Estimator {
         n_context_(n_context),
         program_bytes_(program_bytes) {}
 
-  // Programs of pictures stay while the prompt is run; pixels and the scores of pruning are gone by then.
+  // Programs of pictures stay while the prompt is run. Pixels are gone by then, but in the background; the scores of
+  // pruning are gone always.
   size_t activations() const {
-    if (model_.pictures().policy.empty()) return prompt_programs();
-    return picture_programs() + picture_rows() + std::max({pixels(), importance_program(), prompt_programs()});
+    const size_t prompt = prompt_programs();
+    if (model_.pictures().policy.empty()) return prompt;
+    const size_t beside = use_.background ? pixels() + prompt : std::max(pixels(), prompt);
+    return picture_programs() + picture_rows() + std::max(beside, importance_program());
   }
 
  private:
   size_t picture_programs() const {
     std::vector<Shape> shapes;
     for (const SlicePlan& plan : use_.pictures)
-      for (const Shape& shape : view_shapes(plan)) add_new(shapes, shape);
+      for (const Shape& shape : group_shapes(plan, use_.tile_batch)) add_new(shapes, shape);
     const int side = model_.pictures().slice.tile;
     if (shapes.empty()) shapes.push_back({1, 3, side, side});
     std::vector<size_t> sizes;
@@ -93,7 +107,7 @@ class Estimator {
     size_t largest = 0;
     for (const SlicePlan& plan : use_.pictures) {
       size_t bytes = 0;
-      for (const Shape& shape : view_shapes(plan)) bytes += row_bytes(DType::F32, shape.elements());
+      for (const Shape& shape : group_shapes(plan, use_.tile_batch)) bytes += row_bytes(DType::F32, shape.elements());
       largest = std::max(largest, bytes);
     }
     return largest;
@@ -110,12 +124,14 @@ class Estimator {
   }
 
   size_t prompt_programs() const {
-    const size_t chunk = static_cast<size_t>(std::min(use_.chunk, n_context_));
-    const auto& prompt = use_.prompt.empty() ? std::vector<bool>(chunk) : use_.prompt;
-    std::vector<size_t> sizes;
-    for (const StepShape& s : step_shapes(prompt, chunk))
-      sizes.push_back(program_bytes_(*step_graph(model_, weights_, caches_, s.n_tokens, s.n_rows, s.with_logits)));
-    return sum_of_largest(std::move(sizes), StepRunner::kKeptPrograms);
+    const int chunk = std::min(use_.chunk, n_context_);
+    const auto& prompt = use_.prompt.empty() ? std::vector<bool>(static_cast<size_t>(chunk)) : use_.prompt;
+    std::vector<size_t> short_ones, long_ones;
+    for (const StepShape& s : step_shapes(prompt, chunk, use_))
+      (s.n_tokens <= StepRunner::kShort ? short_ones : long_ones)
+          .push_back(program_bytes_(*step_graph(model_, weights_, caches_, s.n_tokens, s.n_rows, s.logits)));
+    return sum_of_largest(std::move(short_ones), StepRunner::kKeptShort) +
+           sum_of_largest(std::move(long_ones), StepRunner::kKeptLong);
   }
 
   const Model& model_;
@@ -127,6 +143,48 @@ class Estimator {
 };
 
 }  // namespace
+
+DecodeBytes decode_bytes(const Checkpoint& checkpoint, CacheTypes types) {
+  auto graph = sequence_graph(*checkpoint.model, checkpoint.weights, 1, 0, 1);
+  std::map<const Weight*, double> shares;  // a weight that is read twice stays in the caches
+  for (const Node& node : graph->nodes())
+    for (Value input : node.inputs)
+      if (const Weight* weight = graph->node(input).weight.get())
+        shares[weight] = std::max(shares[weight], share_read(*graph, node));
+  DecodeBytes bytes{.per_place = static_cast<double>(cache_bytes(checkpoint.model->cache(), 1, types))};
+  for (auto [weight, share] : shares) bytes.weights += share * static_cast<double>(weight->data.n_bytes());
+  return bytes;
+}
+
+Operations count_operations(const Graph& graph) {
+  Operations all;
+  for (const Node& node : graph.nodes()) {
+    const bool convolves = node.op == Op::Conv2d;
+    if (!convolves && node.op != Op::Linear && node.op != Op::ExpertLinear) continue;
+    const Weight* weight = graph.node(node.inputs[1]).weight.get();
+    if (!weight) continue;
+    const Shape& shape = weight->data.shape();
+    const int64_t length = convolves ? shape.elements() / shape[0] : shape.last();  // of the sum behind one value
+    const bool blocks = info(weight->data.dtype()).block_values > 1;
+    (blocks ? all.bytes : all.floats) += 2.0 * static_cast<double>(length * node.shape.elements());
+  }
+  return all;
+}
+
+Operations prompt_operations(const Checkpoint& checkpoint, int n_tokens) {
+  auto caches = unbacked_caches(checkpoint.model->cache(), n_tokens, {});
+  return count_operations(*step_graph(*checkpoint.model, checkpoint.weights, caches, n_tokens, 0, StepLogits::Last));
+}
+
+Operations picture_operations(const Checkpoint& checkpoint, const SlicePlan& plan) {
+  Operations all;
+  for (const Shape& pixels : group_shapes(plan, 0)) {
+    const Operations own = count_operations(*encode_graph(*checkpoint.model, checkpoint.weights, pixels));
+    all.floats += own.floats;
+    all.bytes += own.bytes;
+  }
+  return all;
+}
 
 std::vector<bool> picture_places(std::span<const PromptPiece> prompt) {
   std::vector<bool> places;

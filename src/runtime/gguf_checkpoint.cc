@@ -9,6 +9,19 @@ namespace {
 
 constexpr uint32_t kLayoutVersion = 1;
 
+// The weight, and behind it the same packed: it is made once and let go of after the second.
+void add_with_packed(GgufWriter& writer, const std::string& name, const PendingWeight& weight) {
+  auto made = std::make_shared<Tensor>();
+  writer.add(name, weight.type, weight.shape, [made, make = weight.make] { return *made = make(); });
+  writer.add(packed_name(name), DType::I8, {weight.packed_bytes}, [made, pack = weight.pack, n = weight.packed_bytes] {
+    Tensor packed = pack(*made);
+    *made = {};
+    return Tensor::view(DType::I8, {n}, packed.bytes(), packed.owner());
+  });
+}
+
+}  // namespace
+
 DType most_bytes(const Weights& weights) {
   std::map<DType, size_t> bytes;
   for (const auto& [name, weight] : weights) bytes[weight->data.dtype()] += weight->data.n_bytes();
@@ -18,7 +31,7 @@ DType most_bytes(const Weights& weights) {
   return most;
 }
 
-}  // namespace
+std::string packed_name(std::string_view weight) { return "packed." + std::string(weight); }
 
 void write_gguf(const std::string& path, const Model& model, const PendingWeights& weights, uint32_t file_type,
                 const Tokenizer* tokenizer) {
@@ -30,8 +43,11 @@ void write_gguf(const std::string& path, const Model& model, const PendingWeight
   writer.set_string("galago.config", model.config().dump());
   if (tokenizer) write_tokenizer(writer, *tokenizer);
   for (const WeightSpec& spec : model.weights())
-    if (auto found = weights.find(spec.name); found != weights.end())
-      writer.add(spec.name, found->second.type, found->second.shape, found->second.make);
+    if (auto found = weights.find(spec.name); found != weights.end()) {
+      const PendingWeight& weight = found->second;
+      weight.pack ? add_with_packed(writer, spec.name, weight)
+                  : writer.add(spec.name, weight.type, weight.shape, weight.make);
+    }
   writer.save(path);
 }
 

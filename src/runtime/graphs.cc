@@ -56,18 +56,19 @@ std::shared_ptr<Graph> extra_rows_graph(const Model& model, const Weights& weigh
 }
 
 std::shared_ptr<Graph> step_graph(const Model& model, const Weights& weights, std::span<const LayerCache> caches,
-                                  int n_tokens, int n_rows, bool with_logits) {
+                                  int n_tokens, int n_rows, StepLogits logits) {
   auto graph = std::make_shared<Graph>();
   Graph& g = *graph;
   Scope s(g, weights);
   PositionInfo at{.past = g.input("past", DType::I32, {1})};
   Value x = prompt_rows(s, model, n_tokens, n_rows, at);
-  Value hidden = slice(g, model.decode(s, x, at, caches), 1, n_tokens - 1, n_tokens);  // [1, 1, d]
-  if (!with_logits) {
+  Value hidden = model.decode(s, x, at, caches);  // [1, T, d]
+  const int n = logits == StepLogits::All ? n_tokens : 1;
+  if (n < n_tokens) hidden = slice(g, hidden, 1, n_tokens - n, n_tokens);
+  if (logits == StepLogits::None)
     g.output(hidden, "hidden");
-    return graph;
-  }
-  g.output(reshape(g, model.logits(s, hidden), {1, model.n_vocab()}), "logits");
+  else
+    g.output(reshape(g, model.logits(s, hidden), {n, model.n_vocab()}), "logits");
   return graph;
 }
 

@@ -13,11 +13,14 @@ std::shared_ptr<Graph> encode_graph(const Model& model, const Weights& weights, 
 // output "rows" [n, d]: Model::extra_rows(); null if the model has none.
 std::shared_ptr<Graph> extra_rows_graph(const Model& model, const Weights& weights);
 
+// What a piece of a sequence gives beside the rows of the cache that it writes.
+enum class StepLogits { None, Last, All };
+
 // inputs: "ids" i32 [1, T], "past" i32 [1], "positions" i32 [T]; with n_rows > 0 also "rows" [n_rows, d] and "rows_at"
-// i32 [n_rows]: picture embeddings that replace the embeddings of these tokens. Output (with_logits): "logits" [1, V]
-// of the last token; otherwise "past_out", so that the cache is written.
+// i32 [n_rows]: picture embeddings that replace the embeddings of these tokens. Output: "logits" of the last token [1,
+// V] or of all [T, V]; None: "hidden" of the last one, so that there is something to run for.
 std::shared_ptr<Graph> step_graph(const Model& model, const Weights& weights, std::span<const LayerCache> caches,
-                                  int n_tokens, int n_rows, bool with_logits);
+                                  int n_tokens, int n_rows, StepLogits logits);
 
 // Model::importance of picture rows in a whole prompt: inputs as of step_graph without "past"; the rows begin at place
 // `first`. Output "importance" [pruning.n_candidates].

@@ -10,6 +10,15 @@ namespace {
 
 bool more_probable(float a, int32_t a_id, float b, int32_t b_id) { return a != b ? a > b : a_id < b_id; }
 
+int32_t most_probable(std::span<const float> logits) {
+  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+double probability(std::span<const TokenProbability> tokens, int32_t id) {
+  auto found = std::ranges::find(tokens, id, &TokenProbability::id);
+  return found == tokens.end() ? 0 : found->p;
+}
+
 double log_sum_exp(std::span<const float> logits) {
   double top = *std::max_element(logits.begin(), logits.end()), total = 0;
   for (float logit : logits) total += std::exp(logit - top);
@@ -52,11 +61,54 @@ Sampler::Sampler(const SamplingOptions& options, int n_vocab, std::span<const in
 
 int32_t Sampler::next(std::span<float> logits) {
   adjust(logits);
-  int32_t id = options_.temperature > 0
-                   ? draw(logits)
-                   : static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  const int32_t id = options_.temperature > 0 ? draw(logits) : most_probable(logits);
   if (!counts_.empty()) remember(id);
   return id;
+}
+
+// Accepts with probability min(1, p / q); otherwise draws from what the draft leaves over, max(0, p - q).
+int32_t Sampler::next(std::span<float> logits, const DraftedToken& drafted) {
+  distribution(logits);
+  const double p = probability(probabilities_, drafted.id);
+  const double q = drafted.from.empty() ? 1 : probability(drafted.from, drafted.id);
+  const int32_t id = rng_.uniform() * q < p ? drafted.id : draw_rest(drafted, logits.size());
+  if (!counts_.empty()) remember(id);
+  return id;
+}
+
+int32_t Sampler::draw_rest(const DraftedToken& drafted, size_t n_vocab) {
+  std::vector<double> taken(n_vocab);
+  if (drafted.from.empty()) taken[static_cast<size_t>(drafted.id)] = 1;
+  for (auto [id, q] : drafted.from) taken[static_cast<size_t>(id)] = q;
+  double total = 0;
+  for (TokenProbability& token : probabilities_)
+    total += token.p = std::max(0.0, token.p - taken[static_cast<size_t>(token.id)]);
+  // Nothing is left over where both distributions are the same but for rounding.
+  return total > 0 ? pick(probabilities_, total) : drafted.id;
+}
+
+int32_t Sampler::pick(std::span<const TokenProbability> tokens, double total) {
+  double point = rng_.uniform() * total;
+  for (const TokenProbability& token : tokens)
+    if ((point -= token.p) < 0) return token.id;
+  return tokens.back().id;
+}
+
+std::span<const TokenProbability> Sampler::distribution(std::span<float> logits) {
+  adjust(logits);
+  probabilities_.clear();
+  if (options_.temperature <= 0) {
+    probabilities_.push_back({most_probable(logits), 1});
+    return probabilities_;
+  }
+  const size_t n_kept = filter(logits);
+  double total = 0;
+  for (size_t i = 0; i < n_kept; ++i) {
+    probabilities_.push_back({candidates_[i].id, weight(candidates_[i])});
+    total += probabilities_.back().p;
+  }
+  for (TokenProbability& token : probabilities_) token.p /= total;
+  return probabilities_;
 }
 
 void Sampler::remember(int32_t id) {
@@ -90,7 +142,8 @@ void Sampler::sort_first(size_t n) {
   n_sorted_ = n;
 }
 
-int32_t Sampler::draw(std::span<const float> logits) {
+// Puts what may be drawn first and says how many that are.
+size_t Sampler::filter(std::span<const float> logits) {
   candidates_.clear();
   n_sorted_ = 0;
   for (size_t i = 0; i < logits.size(); ++i) candidates_.push_back({static_cast<int32_t>(i), logits[i]});
@@ -98,22 +151,22 @@ int32_t Sampler::draw(std::span<const float> logits) {
     sort_first(static_cast<size_t>(options_.top_k));
     candidates_.resize(n_sorted_);
   }
-  double top = candidates_[0].logit;
-  for (const Candidate& c : candidates_) top = std::max<double>(top, c.logit);
-  return pick(count_kept(top), top);
+  top_ = candidates_[0].logit;
+  for (const Candidate& c : candidates_) top_ = std::max<double>(top_, c.logit);
+  return count_kept();
 }
 
 // Both limits cut the sorted list, which is sorted only as far as they look. The token that passes top-p stays, as in
 // llama.cpp and transformers.
-size_t Sampler::count_kept(double top) {
+size_t Sampler::count_kept() {
   if (options_.top_p >= 1 && options_.min_p <= 0) return candidates_.size();
   double total = 0, sum = 0;
-  for (const Candidate& c : candidates_) total += std::exp(c.logit - top);
+  for (const Candidate& c : candidates_) total += std::exp(c.logit - top_);
   size_t kept = 0;
   while (kept < candidates_.size()) {
     constexpr size_t kFirst = 64;
     if (kept >= n_sorted_) sort_first(std::max(kFirst, 4 * kept));
-    double relative = std::exp(candidates_[kept].logit - top);
+    double relative = std::exp(candidates_[kept].logit - top_);
     if (kept > 0 && relative < options_.min_p) break;
     ++kept;
     sum += relative / total;
@@ -122,13 +175,15 @@ size_t Sampler::count_kept(double top) {
   return kept;
 }
 
-int32_t Sampler::pick(size_t kept, double top) {
-  auto weight = [&](size_t i) { return std::exp((candidates_[i].logit - top) / options_.temperature); };
+double Sampler::weight(const Candidate& c) const { return std::exp((c.logit - top_) / options_.temperature); }
+
+int32_t Sampler::draw(std::span<const float> logits) {
+  const size_t kept = filter(logits);
   double total = 0;
-  for (size_t i = 0; i < kept; ++i) total += weight(i);
+  for (size_t i = 0; i < kept; ++i) total += weight(candidates_[i]);
   double point = rng_.uniform() * total;
   for (size_t i = 0; i < kept; ++i) {
-    point -= weight(i);
+    point -= weight(candidates_[i]);
     if (point < 0) return candidates_[i].id;
   }
   return candidates_[kept - 1].id;

@@ -35,12 +35,30 @@ struct TokenScore {
   float logprob;
 };
 
+struct TokenProbability {
+  int32_t id;
+  double p;
+};
+
+// A token that somebody else proposes, and the distribution it was drawn from; empty: it was certain.
+struct DraftedToken {
+  int32_t id;
+  std::vector<TokenProbability> from = {};
+};
+
 // One answer's sampler; not thread-safe. Allocates only when it is made.
 class Sampler {
  public:
   // prompt: what penalties shall count from the beginning. Throws InvalidInput for options out of range.
   Sampler(const SamplingOptions& options, int n_vocab, std::span<const int32_t> prompt = {});
   int32_t next(std::span<float> logits);  // changes the logits; remembers the token for the penalties
+  // The drafted token or another one, so that the result is distributed as that of next() (speculative sampling:
+  // Leviathan et al., arXiv 2211.17192). At temperature 0 the most probable token, whatever was drafted.
+  int32_t next(std::span<float> logits, const DraftedToken& drafted);
+  // What next() draws from, without drawing; until the next call. Changes the logits.
+  std::span<const TokenProbability> distribution(std::span<float> logits);
+  // By the sampler's own chance; `total` is the sum of all p.
+  int32_t pick(std::span<const TokenProbability> tokens, double total = 1);
 
  private:
   struct Candidate {
@@ -49,15 +67,19 @@ class Sampler {
   };
   void adjust(std::span<float> logits) const;
   int32_t draw(std::span<const float> logits);
+  int32_t draw_rest(const DraftedToken& drafted, size_t n_vocab);
+  size_t filter(std::span<const float> logits);
   void sort_first(size_t n);
-  size_t count_kept(double top);
-  int32_t pick(size_t kept, double top);
+  size_t count_kept();
+  double weight(const Candidate& c) const;
   void remember(int32_t id);
 
   SamplingOptions options_;
   Rng rng_;
   std::vector<Candidate> candidates_;
   size_t n_sorted_ = 0;
+  double top_ = 0;  // the largest logit of the candidates
+  std::vector<TokenProbability> probabilities_;
   std::vector<int32_t> counts_;  // of each token in the window; empty without penalties
   std::vector<int32_t> used_;    // tokens that were ever counted
   std::vector<int32_t> recent_;  // a ring of the window; empty: everything counts

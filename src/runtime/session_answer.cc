@@ -1,4 +1,4 @@
-// The answering half of Session: sampling token by token, or beam search.
+// The answering half of Session: sampling token by token or with drafted tokens, and beam search.
 #include <algorithm>
 
 #include "base/clock.h"
@@ -15,6 +15,7 @@ std::vector<std::string> Session::stop_strings(const GenerateOptions& options) c
 }
 
 std::string Session::generate(const GenerateOptions& options, const OnText& on_text) {
+  settle();
   ensure_logits();
   Stopwatch clock;
   generated_.clear();
@@ -46,20 +47,29 @@ void Session::forget_after_stop(int n_before, const AnswerText& answer) {
 // Rows of the output matrix past the vocabulary are padding and never chosen.
 int Session::n_usable() const { return std::min(checkpoint_->tokenizer->vocab_size(), checkpoint_->model->n_vocab()); }
 
-int32_t Session::choose(Sampler& sampler, const GenerateOptions& options) {
+// Drafted tokens behind the last place, which were run already.
+struct Session::Guesses {
+  std::vector<DraftedToken> tokens;
+  size_t n_accepted = 0;
+  const DraftedToken* next() const { return n_accepted < tokens.size() ? &tokens[n_accepted] : nullptr; }
+};
+
+// guess: what was drafted for this place, or null.
+int32_t Session::choose(Sampler& sampler, const GenerateOptions& options, const DraftedToken* guess) {
   std::span<float> usable = std::span(logits_).first(static_cast<size_t>(n_usable()));
-  if (options.n_logprobs < 0) return sampler.next(usable);
-  raw_.assign(usable.begin(), usable.end());
-  const int32_t id = sampler.next(usable);
-  logprobs_.push_back({score_of(raw_, id), best_scores(raw_, options.n_logprobs)});
+  if (options.n_logprobs >= 0) raw_.assign(usable.begin(), usable.end());
+  const int32_t id = guess ? sampler.next(usable, *guess) : sampler.next(usable);
+  if (options.n_logprobs >= 0) logprobs_.push_back({score_of(raw_, id), best_scores(raw_, options.n_logprobs)});
   return id;
 }
 
 void Session::sample_answer(const GenerateOptions& options, AnswerText& answer) {
   const Tokenizer& tokenizer = *checkpoint_->tokenizer;
   Sampler sampler(options.sampling, n_usable(), history_);
+  Guesses guesses;
   for (int i = 0; i < options.max_new_tokens; ++i) {
-    const int32_t id = choose(sampler, options);
+    const DraftedToken* guess = guesses.next();
+    const int32_t id = choose(sampler, options, guess);
     if (tokenizer.is_end_of_generation(id) && !options.ignore_end) {
       if (options.n_logprobs >= 0) logprobs_.pop_back();
       logits_.clear();  // the sampler changed them
@@ -73,10 +83,46 @@ void Session::sample_answer(const GenerateOptions& options, AnswerText& answer) 
       finish_ = FinishReason::ContextFull;
       return;
     }
-    const float* none = nullptr;
-    run_piece(std::span(&id, 1), std::span(&none, 1), true);
+    guess && guess->id == id ? accept(guesses) : run_token(id, options, guesses);
     if (!goes_on) return;
   }
+}
+
+// ---- drafted tokens (drafter.h): run in one piece behind the token that was chosen, taken one by one as long as the
+// model says the same. Places of tokens that it does not say are written again, which needs no undoing.
+
+void Session::accept(Guesses& guesses) {
+  history_.push_back(guesses.tokens[guesses.n_accepted].id);
+  take_logits(++guesses.n_accepted);
+  ++timings_.n_accepted;
+}
+
+// Row of the piece that was run last.
+void Session::take_logits(size_t row) {
+  const size_t n = static_cast<size_t>(checkpoint_->model->n_vocab());
+  const std::span<const float> logits = steps_->logits().subspan(row * n, n);
+  logits_.assign(logits.begin(), logits.end());
+}
+
+std::vector<DraftedToken> Session::draft_behind(int32_t id, const GenerateOptions& options) {
+  const int n_wanted = options.max_new_tokens - static_cast<int>(generated_.size());
+  const int n = std::min({options.max_draft, n_wanted, options_.n_context - n_past() - 1});
+  if (!options.drafter || n <= 0) return {};
+  std::vector<int32_t> said = history_;
+  said.push_back(id);
+  std::vector<DraftedToken> drafted = options.drafter->draft(said, n);
+  timings_.n_drafted += static_cast<int>(drafted.size());
+  return drafted;
+}
+
+void Session::run_token(int32_t id, const GenerateOptions& options, Guesses& guesses) {
+  guesses = {draft_behind(id, options)};
+  piece_ = {id};
+  for (const DraftedToken& token : guesses.tokens) piece_.push_back(token.id);
+  no_rows_.assign(piece_.size(), nullptr);
+  steps_->run(piece_, no_rows_, n_past(), StepLogits::All);
+  history_.push_back(id);
+  take_logits(0);
 }
 
 // ---- beam search

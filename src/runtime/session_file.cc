@@ -92,7 +92,8 @@ struct SessionFile {
   }
 };
 
-void Session::save(const std::string& path) const {
+void Session::save(const std::string& path) {
+  settle();
   if (system_.size() > kMaxSystemBytes) throw invalid_input("{}: the system text is too long to save", path);
   const Header header = SessionFile::header(*this);
   AtomicFile file(path);
@@ -108,6 +109,7 @@ void Session::save(const std::string& path) const {
 }
 
 void Session::load(const std::string& path) {
+  settle();
   const std::string bytes = read_file(path, longest_file(*cache_));
   ByteReader reader(std::as_bytes(std::span(bytes)), path);
   const Header header = reader.read<Header>("the header");

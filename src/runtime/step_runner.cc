@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "runtime/graphs.h"
-
 namespace galago {
 namespace {
 
@@ -24,23 +22,24 @@ std::shared_ptr<Graph> batch_step_graph(const Model& model, const Weights& weigh
 
 }  // namespace
 
-StepShape step_shape(int n_tokens, int n_rows, bool with_logits) {
-  return {n_tokens, std::min(n_tokens, (n_rows + kRowStep - 1) / kRowStep * kRowStep), with_logits};
+StepShape step_shape(int n_tokens, int n_rows, StepLogits logits) {
+  if (n_tokens == 1 && logits == StepLogits::All) logits = StepLogits::Last;
+  return {n_tokens, std::min(n_tokens, (n_rows + kRowStep - 1) / kRowStep * kRowStep), logits};
 }
 
-void StepRunner::run(std::span<const int32_t> ids, std::span<const float* const> rows, int past, bool with_logits) {
+void StepRunner::run(std::span<const int32_t> ids, std::span<const float* const> rows, int past, StepLogits logits) {
   const int n_tokens = static_cast<int>(ids.size());
   const int n_rows = static_cast<int>(std::count_if(rows.begin(), rows.end(), [](const float* row) { return row; }));
-  Program& step = program(step_shape(n_tokens, n_rows, with_logits));
+  Program& step = program(step_shape(n_tokens, n_rows, logits));
   start(step, ids, past);
   if (n_rows > 0) fill_rows(step, rows);
   step.run();
-  if (with_logits) logits_ = step.output("logits");
+  if (logits != StepLogits::None) logits_ = step.output("logits");
 }
 
 void StepRunner::run_batch(std::span<const int32_t> ids, int past) {
   CHECK(static_cast<int>(ids.size()) == cache_.batch(), "{} tokens for {} sequences", ids.size(), cache_.batch());
-  Program& step = program({1, 0, true});
+  Program& step = program({1, 0, StepLogits::Last});
   start(step, ids, past);
   step.run();
   logits_ = step.output("logits");
@@ -77,21 +76,29 @@ Program& StepRunner::program(const StepShape& shape) {
     std::rotate(found, found + 1, programs_.end());
     return *programs_.back().program;
   }
-  make_room();
+  make_room(shape.n_tokens);
   const Checkpoint& c = *checkpoint_;
   auto graph = cache_.batch() > 1
                    ? batch_step_graph(*c.model, c.weights, cache_)
-                   : step_graph(*c.model, c.weights, cache_.layers(), shape.n_tokens, shape.n_rows, shape.with_logits);
+                   : step_graph(*c.model, c.weights, cache_.layers(), shape.n_tokens, shape.n_rows, shape.logits);
   programs_.push_back({shape, executor_->compile(std::move(graph))});
   ++n_compiled_;
   return *programs_.back().program;
 }
 
-// Answers go through the one-token program: it stays.
-void StepRunner::make_room() {
-  if (programs_.size() < kKeptPrograms) return;
-  auto prompt = std::find_if(programs_.begin(), programs_.end(), [](auto& p) { return p.shape.n_tokens > 1; });
-  programs_.erase(prompt == programs_.end() ? programs_.begin() : prompt);
+size_t StepRunner::activation_bytes() const {
+  size_t n = 0;
+  for (const StepProgram& p : programs_) n += p.program->activation_bytes();
+  return n;
+}
+
+// Short and long pieces do not drive each other out; the one-token program always stays.
+void StepRunner::make_room(int n_tokens) {
+  const bool is_short = n_tokens <= kShort;
+  auto same_kind = [&](const StepProgram& p) { return (p.shape.n_tokens <= kShort) == is_short; };
+  if (std::count_if(programs_.begin(), programs_.end(), same_kind) < (is_short ? kKeptShort : kKeptLong)) return;
+  programs_.erase(std::find_if(programs_.begin(), programs_.end(),
+                               [&](const StepProgram& p) { return same_kind(p) && p.shape.n_tokens > 1; }));
 }
 
 }  // namespace galago

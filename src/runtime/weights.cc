@@ -139,7 +139,10 @@ Weights load_weights(const Model& model, const WeightSource& source, WeightNames
     const StoredAs* as = find_stored(source, spec);
     if (!as && spec.optional) continue;
     if (!as) throw not_found("{}: no tensor {}", source.path(), spec.stored.parts[0]);
-    weights[spec.name] = std::make_shared<Weight>(Weight{spec.name, read_weight(source, spec, *as)});
+    Weight weight{spec.name, read_weight(source, spec, *as)};
+    if (names == WeightNames::Canonical && source.has(packed_name(spec.name)))
+      weight.packed = source.get(packed_name(spec.name));
+    weights[spec.name] = std::make_shared<Weight>(std::move(weight));
   }
   return weights;
 }

@@ -1,5 +1,6 @@
 #include "tensor/tensor.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -43,15 +44,30 @@ size_t row_bytes(DType dtype, int64_t values) {
   return static_cast<size_t>(values / type.block_values) * type.block_bytes;
 }
 
+namespace {
+
+constexpr size_t kAlignment = 64;
+constexpr size_t kLarge = 1 << 20;  // from here on calloc takes zero pages, which are no memory until they are written
+
+std::shared_ptr<std::byte> zeroed(size_t n) {
+  if (n < kLarge) {
+    auto* memory = static_cast<std::byte*>(::operator new (n, std::align_val_t{kAlignment}));
+    std::memset(memory, 0, n);
+    return {memory, [](std::byte* p) { ::operator delete (p, std::align_val_t{kAlignment}); }};
+  }
+  void* block = std::calloc(n + kAlignment, 1);
+  if (!block) throw std::bad_alloc();
+  const size_t past = reinterpret_cast<uintptr_t>(block) % kAlignment;
+  return {static_cast<std::byte*>(block) + (kAlignment - past), [block](std::byte*) { std::free(block); }};
+}
+
+}  // namespace
+
 Tensor Tensor::make(DType dtype, const Shape& shape) {
-  constexpr std::align_val_t kAlignment{64};
   Tensor tensor = view(dtype, shape, nullptr, nullptr);
-  size_t n = std::max<size_t>(tensor.n_bytes(), 1);
-  void* memory = ::operator new(n, kAlignment);
-  std::memset(memory, 0, n);
-  tensor.owner_ =
-      std::shared_ptr<const void>(memory, [](const void* p) { ::operator delete(const_cast<void*>(p), kAlignment); });
-  tensor.data_ = static_cast<std::byte*>(memory);
+  std::shared_ptr<std::byte> memory = zeroed(std::max<size_t>(tensor.n_bytes(), 1));
+  tensor.data_ = memory.get();
+  tensor.owner_ = std::move(memory);
   return tensor;
 }
 

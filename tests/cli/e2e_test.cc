@@ -45,8 +45,8 @@ struct Outcome {
 
 Outcome run(const fs::path& folder, const std::string& arguments, const std::string& input) {
   std::ofstream(folder / "stdin") << input;  // not write_file(): it waits for the disk
-  std::string command =
-      fmt::format("cd '{}' && '{}' {} < stdin > stdout 2> stderr", folder.string(), GALAGO_BINARY, arguments);
+  std::string command = fmt::format("cd '{}' && XDG_CACHE_HOME=cache '{}' {} < stdin > stdout 2> stderr",
+                                    folder.string(), GALAGO_BINARY, arguments);
   int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file((folder / "stdout").string()),
           read_file((folder / "stderr").string())};

@@ -21,7 +21,8 @@ TEST_P(FastAgainstScalar, Agrees) {
   auto [op_case, isa] = GetParam();
   cpu::ScopedIsa forced(isa);
   static const auto pool = std::make_shared<ThreadPool>(3);
-  auto fast = cpu::make_executor(pool), scalar = cpu::make_executor(pool, cpu::Mode::Scalar);
+  auto fast = cpu::make_executor(pool, op_case->exact() ? cpu::Mode::Exact : cpu::Mode::Fast),
+       scalar = cpu::make_executor(pool, cpu::Mode::Scalar);
   for (const Shape& shape : op_case->shapes()) {
     Tensor got = run_case(*fast, *op_case, shape), expected = run_case(*scalar, *op_case, shape);
     EXPECT_LE(difference(got, expected), op_case->tolerance()) << shape.to_string();

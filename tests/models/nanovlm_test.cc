@@ -86,14 +86,14 @@ std::vector<std::vector<float>> cached_logits(Executor& executor, const GoldenMo
     steps.emplace_back(logits.begin(), logits.end());
     return past + count;
   };
-  auto prompt = executor.compile(step_graph(*m.model, m.weights, caches, n_prompt, n_rows, true));
+  auto prompt = executor.compile(step_graph(*m.model, m.weights, caches, n_prompt, n_rows, StepLogits::Last));
   std::vector<int32_t> padded(static_cast<size_t>(n_rows), 0);
   padded.insert(padded.end(), ids.begin(), ids.end());
   fill(prompt->input("ids"), padded);
   fill(prompt->input("rows"), encoder->output("embeddings"));
   std::iota(prompt->input("rows_at").i32().begin(), prompt->input("rows_at").i32().end(), 0);
   int past = step(*prompt, 0, n_prompt);
-  auto one = executor.compile(step_graph(*m.model, m.weights, caches, 1, 0, true));
+  auto one = executor.compile(step_graph(*m.model, m.weights, caches, 1, 0, StepLogits::Last));
   for (int i = 1; i < n; ++i) {
     const std::vector<float>& logits = steps.back();
     fill(one->input("ids"),
@@ -244,7 +244,7 @@ std::unique_ptr<Program> run_hf_prompt(Executor& executor, const GoldenModel& m,
                   {1.209603f, 0.881951f, 0.185729f, -0.135567f},
                   {-0.113236f, -0.222161f, 0.494884f, -0.111996f}},
                  1e-3, "projector");
-  auto prompt = executor.compile(step_graph(*m.model, m.weights, caches, 8, 4, true), {.keep_named = true});
+  auto prompt = executor.compile(step_graph(*m.model, m.weights, caches, 8, 4, StepLogits::Last), {.keep_named = true});
   fill(prompt->input("ids"), {7, 100, 100, 100, 100, 11, 42, 3});
   fill(prompt->input("rows"), encoder->output("embeddings"));
   fill(prompt->input("rows_at"), {1, 2, 3, 4});
@@ -285,7 +285,7 @@ TEST(HfNanoVlm, GoldenValuesOnEveryExecutor) {
                     {1.694379f, -3.917675f, 0.866859f, 10.957243f},
                     {-0.379523f, -0.133529f, -1.590461f, -1.332937f}},
                    5e-3, name + " last logits");
-    auto one = executor->compile(step_graph(*m.model, m.weights, caches, 1, 0, true));
+    auto one = executor->compile(step_graph(*m.model, m.weights, caches, 1, 0, StepLogits::Last));
     std::vector<int32_t> greedy = {argmax_rows(prompt->output("logits"))[0]};
     for (int past = 8; past < 13; ++past) {
       one->input("ids").i32()[0] = greedy.back();

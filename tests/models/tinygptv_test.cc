@@ -168,7 +168,7 @@ TEST(TinyGptV, CacheEqualsRecomputation) {
     std::ranges::copy(golden_input().views[0].f32(), encoder->input("pixels").f32().begin());
     encoder->run();
     std::vector<LayerCache> caches = empty_caches(*m.model, 16);
-    auto prompt = executor->compile(step_graph(*m.model, m.weights, caches, 8, 3, true));
+    auto prompt = executor->compile(step_graph(*m.model, m.weights, caches, 8, 3, StepLogits::Last));
     std::ranges::copy(golden_input().ids, prompt->input("ids").i32().begin());
     std::ranges::copy(golden_input().rows_at, prompt->input("rows_at").i32().begin());
     std::ranges::copy(encoder->output("embeddings").f32(), prompt->input("rows").f32().begin());
@@ -176,7 +176,7 @@ TEST(TinyGptV, CacheEqualsRecomputation) {
     prompt->input("past").i32()[0] = 0;
     prompt->run();
     Ids greedy = argmax_rows(prompt->output("logits"));
-    auto one = executor->compile(step_graph(*m.model, m.weights, caches, 1, 0, true));
+    auto one = executor->compile(step_graph(*m.model, m.weights, caches, 1, 0, StepLogits::Last));
     for (int past = 8; past < 13; ++past) {
       one->input("ids").i32()[0] = greedy.back();
       one->input("past").i32()[0] = one->input("positions").i32()[0] = past;

@@ -244,7 +244,7 @@ TEST(XComposer, CacheEqualsRecomputation) {
     for (int n : {2, 15, 21, 5, 1, 1, 1}) {
       auto is_here = [&](int32_t at) { return at >= past && at < past + n; };
       int n_rows = static_cast<int>(std::count_if(input.rows_at.begin(), input.rows_at.end(), is_here));
-      auto step = executor->compile(step_graph(*m.model, m.weights, caches, n, n_rows, true));
+      auto step = executor->compile(step_graph(*m.model, m.weights, caches, n, n_rows, StepLogits::Last));
       std::copy_n(input.ids.begin() + past, n, step->input("ids").i32().begin());
       std::span<int32_t> positions = step->input("positions").i32();
       std::iota(positions.begin(), positions.end(), past);

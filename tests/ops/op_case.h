@@ -78,6 +78,7 @@ struct OpCase {
   virtual Value build(Graph& g, Inputs& in) const = 0;  // the shape at hand is in.shape()
   // Largest |a - b| / max(1, |b|) between two ways to compute the same. Say why it is that size.
   virtual double tolerance() const { return 1e-6; }
+  virtual bool exact() const { return false; }  // on the cpu: in the mode that rounds no more than it must
   virtual double torch_tolerance() const { return 2 * tolerance(); }  // both round
   virtual bool differentiable() const { return info(op()).differentiable; }
   virtual std::vector<Shape> gradient_shapes() const;  // default: the small ones of shapes() that are not empty

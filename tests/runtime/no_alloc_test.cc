@@ -22,7 +22,7 @@ TEST(NoAllocation, OneTokenThroughTheCache) {
     const float* no_row = nullptr;
     for (int past = 0; past < 8; ++past) {
       const int64_t before = n_allocations;
-      steps.run(std::span(&id, 1), std::span(&no_row, 1), past, true);
+      steps.run(std::span(&id, 1), std::span(&no_row, 1), past, StepLogits::Last);
       const int64_t n = n_allocations - before;
       EXPECT_TRUE(past == 0 || n == 0) << n << " at place " << past << ", " << info(type).name;
     }

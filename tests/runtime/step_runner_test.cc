@@ -33,7 +33,7 @@ std::vector<TinyModel> tiny_models() {
 
 void run_ids(StepRunner& steps, std::span<const int32_t> ids, int past) {
   std::vector<const float*> rows(ids.size(), nullptr);
-  steps.run(ids, rows, past, true);
+  steps.run(ids, rows, past, StepLogits::Last);
 }
 
 double largest_difference(std::span<const float> a, std::span<const float> b) {
@@ -76,11 +76,12 @@ TEST(StepRunner, ProgramsForMoreRowsTakeFewer) {
     auto executor = all_executors()[0].executor;
     KvCache cache(model->model->cache(), 80, {DType::F32, DType::F32});
     StepRunner whole(model, executor, cache), pieces(model, executor, cache);
-    whole.run(ids, rows, 0, true);  // 3 rows in a program for 64
+    whole.run(ids, rows, 0, StepLogits::Last);  // 3 rows in a program for 64
     const std::vector<float> expected(whole.logits().begin(), whole.logits().end());
     for (int begin = 0; begin < 80; begin += 20)  // a row or none in programs for 20
       pieces.run(std::span(ids).subspan(static_cast<size_t>(begin), 20),
-                 std::span(rows).subspan(static_cast<size_t>(begin), 20), begin, begin == 60);
+                 std::span(rows).subspan(static_cast<size_t>(begin), 20), begin,
+                 begin == 60 ? StepLogits::Last : StepLogits::None);
     EXPECT_LT(largest_difference(expected, pieces.logits()), 2e-5) << name;
     EXPECT_EQ(pieces.n_compiled(), 2) << name;  // with rows, and the last one
   }

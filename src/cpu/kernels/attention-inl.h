@@ -1,18 +1,14 @@
 // Attention by tiles of 64 keys with an online softmax (Milakov and Gimelshein 2018; Dao et al., FlashAttention, 2022):
 // per row the largest score m, the sum l of exp(score - m) and the weighted sum of values; a new tile with a larger m
-// rescales both by exp(m_old - m_new). Two arrangements:
-//   many rows   lanes are rows (16 a panel): scores^T = k q^T and sums^T += v^T p^T, so that keys and values are read
-//   where
-//               they lie, one number at a time, and softmax never adds across lanes. Rows are (query, head) pairs of
-//               all query heads that share this key/value head.
-//   few rows    (decoding) lanes are channels: a dot product a key, then weighted rows of v.
+// rescales both by exp(m_old - m_new). Lanes are rows (16 a panel): scores^T = k q^T and sums^T += v^T p^T, so that keys
+// and values are read where they lie, one number at a time, and softmax never adds across lanes. Rows are (query, head)
+// pairs of all query heads that share this key/value head. Few queries: attention_stream-inl.h.
 #pragma once
 
 namespace galago::cpu::GALAGO_ISA {
 namespace {
 
 constexpr float kMinusInfinity = -__builtin_inff();
-constexpr int64_t kFewRows = 6;  // fewer rows waste more lanes of a panel than the dot products cost
 
 struct KeyTile {
   int64_t begin, n;
@@ -83,16 +79,13 @@ void gather_values(const AttentionCall& c, KeyTile& tile, float* room) {
   tile.v_stride = c.dv;
 }
 
-// Keys that some query sees.
-GALAGO_INLINE int64_t first_key(const AttentionCall& c) { return c.first > 0 ? c.first : 0; }
+// Keys that some query sees, from the beginning of a tile on: tiles lie the same for every block of queries.
+GALAGO_INLINE int64_t first_key(const AttentionCall& c) { return c.first > 0 ? c.first / kKeyTile * kKeyTile : 0; }
 GALAGO_INLINE int64_t end_key(const AttentionCall& c) { return c.last + c.last_slope * (c.queries - 1) + 1; }
 GALAGO_INLINE int64_t tile_keys(int64_t begin, int64_t end) { return end - begin < kKeyTile ? end - begin : kKeyTile; }
 
 // exp(x - shift) must be 0, not NaN, where everything is forbidden.
 GALAGO_INLINE F32 finite_shift(F32 most) { return select(most < set(-__FLT_MAX__), zero(), most); }
-
-// ---- many rows
-// ---------------------------------------------------------------------------------------------------------
 
 struct RowPanels {
   int64_t rows, padded;                // padded to whole panels
@@ -204,7 +197,7 @@ void finish_rows(const AttentionCall& c, const RowPanels& s) {
   }
 }
 
-void attend_many(const AttentionCall& c) {
+void k_attention(const AttentionCall& c) {
   const RowPanels s = row_panels(c);
   start_rows(c, s);
   for (int64_t begin = first_key(c); begin < end_key(c); begin += kKeyTile) {
@@ -216,87 +209,6 @@ void attend_many(const AttentionCall& c) {
   }
   finish_rows(c, s);
 }
-
-// ---- few rows
-// ----------------------------------------------------------------------------------------------------------
-
-struct OneRow {
-  const float* q;
-  const float* mask;  // of key 0, or null
-  int64_t first, last;
-  float *scores, *y;  // y: sums until the end
-  float most = kMinusInfinity, total = 0;
-};
-
-GALAGO_INLINE float dot_product(const float* a, const float* b, int64_t n) {
-  return sum_of(
-      n, [=](int64_t i, auto place) __attribute__((always_inline)) { return get(a + i, place) * get(b + i, place); });
-}
-
-// y = y * shrink + sum_i p[i] v[i], a few vectors of channels at a time in registers.
-template <int kVectors>
-GALAGO_INLINE int64_t add_rows(const KeyTile& tile, const float* p, float shrink, float* y, int64_t j, int64_t end) {
-  for (; j + kVectors * kLanes <= end; j += kVectors * kLanes) {
-    F32 sums[kVectors];
-    GALAGO_UNROLL for (int x = 0; x < kVectors; ++x) sums[x] = load(y + j + x * kLanes) * set(shrink);
-    const float* v = tile.v + j;
-    for (int64_t i = 0; i < tile.n; ++i, v += tile.v_stride)
-      GALAGO_UNROLL for (int x = 0; x < kVectors; ++x) sums[x] = fma(set(p[i]), load(v + x * kLanes), sums[x]);
-    GALAGO_UNROLL for (int x = 0; x < kVectors; ++x) store(y + j + x * kLanes, sums[x]);
-  }
-  return j;
-}
-
-void attend_tile(const AttentionCall& c, OneRow& row, const KeyTile& tile) {
-  float most = row.most;
-  for (int64_t i = 0; i < tile.n; ++i) {
-    const int64_t key = tile.begin + i;
-    float score = kMinusInfinity;
-    if (key >= row.first && key <= row.last)
-      score = c.scale * dot_product(row.q, tile.k + i * tile.k_stride, c.d) + (row.mask ? row.mask[key] : 0);
-    row.scores[i] = score;
-    most = score > most ? score : most;
-  }
-  const float shift = most == kMinusInfinity ? 0 : most;
-  float lanes[kLanes];
-  store(lanes, exp(set(row.most - shift)));
-  const float shrink = lanes[0];
-  row.total = row.total * shrink + k_exp_sum(row.scores, shift, row.scores, tile.n);
-  row.most = most;
-  int64_t j = add_rows<4>(tile, row.scores, shrink, row.y, 0, c.dv);
-  j = add_rows<1>(tile, row.scores, shrink, row.y, j, c.dv);
-  for (; j < c.dv; ++j) {
-    float sum = row.y[j] * shrink;
-    for (int64_t i = 0; i < tile.n; ++i) sum += row.scores[i] * tile.v[i * tile.v_stride + j];
-    row.y[j] = sum;
-  }
-}
-
-void attend_few(const AttentionCall& c) {
-  OneRow rows[kFewRows];
-  int64_t n = 0;
-  for (int64_t query = 0; query < c.queries; ++query)
-    for (int64_t head = 0; head < c.heads; ++head, ++n) {
-      rows[n] = {c.q + query * c.q_stride + head * c.d,
-                 c.mask ? c.mask + query * c.mask_stride : nullptr,
-                 c.first + c.first_slope * query,
-                 c.last + c.last_slope * query,
-                 c.scratch + n * kKeyTile,
-                 c.y + query * c.y_stride + head * c.dv};
-      for (int64_t j = 0; j < c.dv; ++j) rows[n].y[j] = 0;
-    }
-  float* k = c.scratch + kFewRows * kKeyTile;
-  for (int64_t begin = first_key(c); begin < end_key(c); begin += kKeyTile) {
-    const KeyTile tile = key_tile(c, begin, tile_keys(begin, end_key(c)), k, k + kKeyTile * c.d);
-    for (int64_t r = 0; r < n; ++r) attend_tile(c, rows[r], tile);
-  }
-  for (int64_t r = 0; r < n; ++r) {
-    const float inverse = rows[r].total == 0 ? 0 : 1 / rows[r].total;
-    for (int64_t j = 0; j < c.dv; ++j) rows[r].y[j] *= inverse;
-  }
-}
-
-void k_attention(const AttentionCall& c) { c.queries* c.heads < kFewRows ? attend_few(c) : attend_many(c); }
 
 }  // namespace
 }  // namespace galago::cpu::GALAGO_ISA

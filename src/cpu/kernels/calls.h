@@ -10,6 +10,12 @@
 //   Nibble8   Q4_0: f16 d[16]; 4 vectors of nibbles, q + 8                         (288 bytes a block)
 //   Nibble256 Q4_K: f16 d[16]; f16 dmin[16]; then 8 blocks of                      (2368 bytes, 256 values of k)
 //             u8 scale[16]; u8 min[16]; 4 vectors of nibbles:  w = d scale q - dmin min
+//   Five256   Q5_K: as Nibble256, and behind the nibbles of a block 1 vector of fifth bits; bit j of its bytes is that
+//   of
+//             vector j                                                           (2880 bytes, 256 values of k)
+//   Six256    Q6_K: f16 d[16]; then 8 blocks of i8 scale[2][16]; 4 vectors of nibbles; 2 vectors of upper bits, of
+//   which
+//             bits 2 i, 2 i + 1 are those of vectors i and 4 + i:  w = d scale[half] (q - 32)  (3360 bytes, 256 values)
 //   Byte6     every other block format: f32 scale[2][16]; f32 min[2][16]; 8 vectors of q, at most 6 bits:
 //             w = scale q - min, one scale and minimum for each half of the block  (768 bytes a block)
 //   NibbleIq4 IQ4_NL, IQ4_XS: f32 scale[16]; 4 vectors of nibbles, indices into kIq4Values: w = scale value
@@ -24,7 +30,14 @@ constexpr int kPanelRows = 16;    // rows of w in a panel
 constexpr int kActTile = 16;      // rows of quantized activations stored together
 constexpr int kBlockValues = 32;  // values of k in a block of integers
 
-enum class PanelKind : uint8_t { F32, F16, BF16, Byte128, Nibble8, Nibble256, Byte6, NibbleIq4 };
+enum class PanelKind : uint8_t {
+  F32,
+  F16,
+  BF16,
+#define PANEL(name, group_values, group_bytes, expanded_factors) name,
+#include "cpu/kernels/panels.def"
+#undef PANEL
+};
 
 // y[t, j] = sum_k x[t, k] w[j, k] + bias[j], or added to what y holds.
 // Step k of panel p begins at panels + p * panel_stride + k * step_stride: k * 16 and 16 for packed weights.
@@ -46,8 +59,8 @@ struct GemmCall {
 // One block of 32 activations x: x ~ scale q.
 struct ActBlock {
   float scale;
-  int32_t sum;              // of the 32 q
-  float low_sum, high_sum;  // scale * sum of the first and the last 16 q
+  int32_t sum_x8, low_sum_x8;  // 8 times the sum of the 32 q, and of the first 16: what the offset 8 of Q4_0 needs
+  float scaled_sum;            // scale * sum
 };
 
 // Quantized rows come in tiles of 16. Tile i holds rows 16 i .. 16 i + width - 1 (width 16, less in the last tile) as
@@ -61,6 +74,17 @@ struct QuantizeCall {
   ActBlock* blocks;
 };
 
+// Panels made ready for products with many rows: units of rows one after the other, their codes a byte each, their
+// scales in f32 (panel_formats-inl.h). What a kernel level expands only the same level reads.
+struct ExpandCall {
+  PanelKind kind;
+  const uint8_t* panels;
+  int64_t panel_bytes;
+  int64_t n_panels;
+  int64_t k;
+  uint8_t* expanded;  // n_panels * expanded_panel_bytes(kind, k) bytes, 64-byte aligned
+};
+
 // y[t, j] = sum_k x[t, k] w[j, k] + bias[j], x as QuantizeCall leaves it.
 struct Int8GemmCall {
   const int8_t* q;
@@ -68,9 +92,44 @@ struct Int8GemmCall {
   int64_t rows;
   int64_t k;
   PanelKind kind;
-  const uint8_t* panels;
-  int64_t panel_bytes;
+  const uint8_t* panels;  // packed, or what ExpandCall made of them
+  int64_t panel_bytes;    // of a packed one
   int64_t n;
+  float* y;
+  int64_t y_stride;
+  const float* bias;
+  bool expanded;
+};
+
+// The same product at a coarser rounding, where a level has it (gemm_wide-inl.h): 64 columns, values begin .. end - 1
+// of k, begin a multiple of kWideSpan; y is added to where begin > 0.
+constexpr int kWideColumns = 64;
+constexpr int64_t kWideSpan = 256;  // values of k that share a scale
+
+struct WideExpandCall {
+  PanelKind kind;
+  const uint8_t* panels;
+  int64_t panel_bytes, n_panels;  // at most four
+  int64_t begin, end;
+  uint8_t* expanded;  // wide_expanded_bytes(end - begin)
+};
+constexpr int64_t wide_expanded_bytes(int64_t values) {
+  return ((values + kWideSpan - 1) / kWideSpan * 8 + values) * kWideColumns;
+}
+
+struct WideQuantizeCall {
+  const float* x;
+  int64_t x_stride, rows, k;
+  uint8_t* u;     // [rows, k]
+  float* scales;  // [rows, spans]
+};
+
+struct WideGemmCall {
+  const uint8_t* u;     // of all k
+  const float* scales;  // of all spans
+  int64_t rows, k, begin, end;
+  const uint8_t* expanded;
+  int64_t n;  // columns of y, at most 64
   float* y;
   int64_t y_stride;
   const float* bias;
@@ -99,6 +158,26 @@ constexpr int64_t kKeyTile = 64;
 constexpr int64_t attention_scratch(int64_t rows, int64_t d, int64_t dv) {
   return (rows + kPanelRows) * (d + dv + kKeyTile + 4) + kKeyTile * (d + dv);
 }
+
+// Attention of a few queries with keys begin .. end - 1, for `groups` key/value heads with `heads` query heads each;
+// see attention_stream-inl.h. d and dv are multiples of 32.
+struct StreamCall {
+  const float* q;  // row (query t, head h of all groups) begins at t * q_stride + h * d
+  int64_t q_stride;
+  const void *k, *v;           // key s of group g begins s * k_stride + g * d values behind k; v: g * dv
+  int64_t k_stride, v_stride;  // in values
+  CacheFormat k_format, v_format;
+  int64_t queries, groups, heads, d, dv;
+  int64_t begin, end;
+  int64_t first, last, first_slope, last_slope;  // as in AttentionCall
+  const float* mask;
+  int64_t mask_stride;
+  float scale;
+  // What the keys give, one a row; rows as those of q, without gaps.
+  float *most, *total;  // [rows]
+  float* sums;          // [rows, dv]
+  float* scratch;       // rows * kKeyTile floats
+};
 
 // Mamba's scan of up to 16 channels that share b and c; see scan-inl.h.
 struct ScanCall {

@@ -23,9 +23,9 @@ constexpr int64_t kStepBytes = kKind == PanelKind::F32 ? 4 : 2;
 
 template <PanelKind kKind>
 GALAGO_INLINE V16 load_step(const char* p) {
-  if constexpr (kKind == PanelKind::F32) return v16_load(reinterpret_cast<const float*>(p));
-  if constexpr (kKind == PanelKind::F16) return v16_load_f16(reinterpret_cast<const uint16_t*>(p));
-  if constexpr (kKind == PanelKind::BF16) return v16_load_bf16(reinterpret_cast<const uint16_t*>(p));
+  if constexpr (kKind == PanelKind::F32) return vec_load(reinterpret_cast<const float*>(p));
+  if constexpr (kKind == PanelKind::F16) return vec_load_f16(reinterpret_cast<const uint16_t*>(p));
+  if constexpr (kKind == PanelKind::BF16) return vec_load_bf16(reinterpret_cast<const uint16_t*>(p));
 }
 
 struct Steps {
@@ -39,23 +39,23 @@ inline void gemm_tile(const GemmCall& c, const char* panels, int64_t row, int64_
   const float* x = c.x + row * x_stride + steps.begin * x_step;
   const char* w_step = panels + steps.begin * step_bytes;
   V16 sums[kRows][kPanels];
-  GALAGO_UNROLL for (int r = 0; r < kRows; ++r) GALAGO_UNROLL for (int p = 0; p < kPanels; ++p) sums[r][p] = v16_set(0);
+  GALAGO_UNROLL for (int r = 0; r < kRows; ++r) GALAGO_UNROLL for (int p = 0; p < kPanels; ++p) sums[r][p] = vec_set(0);
   for (int64_t step = steps.begin; step < steps.end; ++step, x += x_step, w_step += step_bytes) {
     V16 w[kPanels];
     GALAGO_UNROLL for (int p = 0; p < kPanels; ++p) w[p] = load_step<kKind>(w_step + p * panel_bytes);
     GALAGO_UNROLL for (int r = 0; r < kRows; ++r) {
-      const V16 value = v16_set(x[r * x_stride]);
-      GALAGO_UNROLL for (int p = 0; p < kPanels; ++p) sums[r][p] = v16_fma(value, w[p], sums[r][p]);
+      const V16 value = vec_set(x[r * x_stride]);
+      GALAGO_UNROLL for (int p = 0; p < kPanels; ++p) sums[r][p] = vec_fma(value, w[p], sums[r][p]);
     }
   }
   const bool add = c.accumulate || steps.begin > 0;
   GALAGO_UNROLL for (int p = 0; p < kPanels; ++p) {
     const int64_t j = column + p * kPanelRows, n = c.n - j < kPanelRows ? c.n - j : kPanelRows;
-    V16 bias = c.bias && steps.begin == 0 ? v16_load_n(c.bias + j, n) : v16_set(0);
+    V16 bias = c.bias && steps.begin == 0 ? vec_load_part(c.bias + j, n) : vec_set(0);
     GALAGO_UNROLL for (int r = 0; r < kRows; ++r) {
       float* y = c.y + (row + r) * c.y_stride + j;
-      V16 sum = v16_add(sums[r][p], bias);
-      v16_store_n(y, add ? v16_add(v16_load_n(y, n), sum) : sum, n);
+      V16 sum = vec_add(sums[r][p], bias);
+      vec_store_part(y, add ? vec_add(vec_load_part(y, n), sum) : sum, n);
     }
   }
 }

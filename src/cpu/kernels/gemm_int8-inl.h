@@ -1,113 +1,45 @@
 // Products of integer panels with quantized activations (layouts: calls.h). For each block of 32 values of k:
-//   y[t, row] += act_scale[t] * (w_scale[row] * dot(codes[row], q[t]) - w_min[row] * sum(q[t]))
-// where the dot product starts at -offset * sum(q[t]), so that unsigned codes stand for signed weights at no cost.
-// kRows rows of x share the unpacked codes of a block; their float sums stay in registers.
+//   y[t, row] += act_scale[t] * (scale[row] * (dot(codes[row], q[t]) - offset * sum(q[t])) + bias[row] * sum(q[t]))
+// A tile is a unit of rows of w times kRows rows of x; the codes of a block are unpacked once a tile, its float sums
+// stay in registers, and they are added in the order of k whatever the tile: the same bits for any number of rows and
+// threads. Many rows of x read a panel that was expanded before, so that unpacking is paid once for all of them.
 #pragma once
 
 namespace galago::cpu::GALAGO_ISA {
 namespace {
 
-#if defined(GALAGO_ISA_AVX512)
-constexpr int kInt8Rows = 16;
-#else
-constexpr int kInt8Rows = 4;
-#endif
+constexpr int64_t kAhead = 4096;  // bytes: panels of a single row come from memory, which needs this much warning
 
-GALAGO_INLINE void unpack_nibbles(const uint8_t* p, Bytes64* codes) {
-  GALAGO_UNROLL for (int j = 0; j < 4; ++j) {
-    Bytes64 both = bytes_load(p + 64 * j);
-    codes[j] = low_nibbles(both);
-    codes[j + 4] = high_nibbles(both);
-  }
+GALAGO_INLINE VU act_value(float x) { return vec_set<kUnitRows>(x); }
+
+// dot - offset * sum, where 8 * sum is at hand.
+template <class F>
+GALAGO_INLINE IU without_offset(const IU& dot, const IU& sum_x8) {
+  if constexpr (F::kOffset == 0 || (F::kCodes == Codes::Byte && kSignedBytes)) return dot;
+  if constexpr (F::kOffset == 8) return dot - sum_x8;
+  return dot - iu_shift_left<__builtin_ctz(F::kOffset) - 3>(sum_x8);
 }
 
-// A format gives block b of a panel: its codes, and how a row's sums follow from them.
-struct Byte128Panel {
-  static constexpr Codes kCodes = Codes::Byte;
-  V16 scale;
-  GALAGO_INLINE Byte128Panel(const uint8_t* panel, int64_t b, Bytes64* codes) {
-    const uint8_t* block = panel + b * 544;
-    scale = v16_load_f16(reinterpret_cast<const uint16_t*>(block));
-    GALAGO_UNROLL for (int j = 0; j < 8; ++j) codes[j] = bytes_load(block + 32 + 64 * j);
-  }
-  GALAGO_INLINE V16 add(V16 sum, const Bytes64* codes, const int8_t* q, const ActBlock& x) const {
-    I16 dot = dot_block<kCodes>(-kByteOffset * x.sum, codes, q);
-    return v16_fma(v16_mul(i16_to_float(dot), v16_set(x.scale)), scale, sum);
-  }
-};
-
-// kIq4Values of tensor/formats/iq4.h, + 128.
-alignas(16) constexpr uint8_t kIq4PlusOffset[16] = {1,   24,  45,  63,  79,  93,  106, 118,
-                                                    129, 141, 153, 166, 181, 197, 217, 241};
-
-struct Nibble8Panel {
-  static constexpr Codes kCodes = Codes::Nibble;
-  V16 scale;
-  GALAGO_INLINE Nibble8Panel(const uint8_t* panel, int64_t b, Bytes64* codes) {
-    const uint8_t* block = panel + b * 288;
-    scale = v16_load_f16(reinterpret_cast<const uint16_t*>(block));
-    unpack_nibbles(block + 32, codes);
-  }
-  GALAGO_INLINE V16 add(V16 sum, const Bytes64* codes, const int8_t* q, const ActBlock& x) const {
-    I16 dot = dot_block<kCodes>(-8 * x.sum, codes, q);
-    return v16_fma(v16_mul(i16_to_float(dot), v16_set(x.scale)), scale, sum);
-  }
-};
-
-struct Nibble256Panel {
-  static constexpr Codes kCodes = Codes::Nibble;
-  V16 scale, minimum;
-  GALAGO_INLINE Nibble256Panel(const uint8_t* panel, int64_t b, Bytes64* codes) {
-    const uint8_t* group = panel + b / 8 * 2368;
-    const uint8_t* block = group + 64 + b % 8 * 288;
-    const uint16_t* halves = reinterpret_cast<const uint16_t*>(group);
-    scale = v16_mul(v16_load_f16(halves), v16_load_u8(block));
-    minimum = v16_mul(v16_load_f16(halves + 16), v16_load_u8(block + 16));
-    unpack_nibbles(block + 32, codes);
-  }
-  GALAGO_INLINE V16 add(V16 sum, const Bytes64* codes, const int8_t* q, const ActBlock& x) const {
-    I16 dot = dot_block<kCodes>(0, codes, q);
-    sum = v16_fma(v16_mul(i16_to_float(dot), v16_set(x.scale)), scale, sum);
-    return v16_fma(v16_set(-(x.low_sum + x.high_sum)), minimum, sum);
-  }
-};
-
-struct Byte6Panel {
-  static constexpr Codes kCodes = Codes::Bits6;
-  V16 scale[2], minimum[2];
-  GALAGO_INLINE Byte6Panel(const uint8_t* panel, int64_t b, Bytes64* codes) {
-    const float* block = reinterpret_cast<const float*>(panel + b * 768);
-    for (int half = 0; half < 2; ++half) {
-      scale[half] = v16_load(block + 16 * half);
-      minimum[half] = v16_load(block + 32 + 16 * half);
+// One block of w times one of x, from the dot products of the block or of its halves.
+template <class F>
+GALAGO_INLINE VU add_dots(VU sum, const Factors<F>& w, const IU* dots, const ActBlock& x) {
+  if constexpr (F::kHalves == 1) {
+    const IU dot = without_offset<F>(dots[0], iu_set(x.sum_x8));
+    sum = vec_fma(vec_mul(to_float(dot), act_value(x.scale)), w.scale[0], sum);
+    if constexpr (F::kBias) sum = vec_fma(act_value(x.scaled_sum), w.bias[0], sum);
+    return sum;
+  } else {
+    const IU low_x8 = iu_set(x.low_sum_x8), high_x8 = iu_set(x.sum_x8) - low_x8;
+    const VU low = to_float(without_offset<F>(dots[0], low_x8)), high = to_float(without_offset<F>(dots[1], high_x8));
+    VU block = vec_fma(low, w.scale[0], vec_mul(high, w.scale[1]));
+    if constexpr (F::kBias) {
+      const VU eighth = act_value(0.125f);
+      block = vec_fma(vec_mul(to_float(low_x8), eighth), w.bias[0], block);
+      block = vec_fma(vec_mul(to_float(high_x8), eighth), w.bias[1], block);
     }
-    GALAGO_UNROLL for (int j = 0; j < 8; ++j) codes[j] =
-        bytes_load(reinterpret_cast<const uint8_t*>(block + 64) + 64 * j);
+    return vec_fma(block, act_value(x.scale), sum);
   }
-  GALAGO_INLINE V16 add(V16 sum, const Bytes64* codes, const int8_t* q, const ActBlock& x) const {
-    I16 low = dot_block<kCodes, 0, 4>(0, codes, q), high = dot_block<kCodes, 4, 8>(0, codes, q);
-    V16 weighted = v16_fma(i16_to_float(low), scale[0], v16_mul(i16_to_float(high), scale[1]));
-    sum = v16_fma(weighted, v16_set(x.scale), sum);
-    sum = v16_fma(v16_set(-x.low_sum), minimum[0], sum);
-    return v16_fma(v16_set(-x.high_sum), minimum[1], sum);
-  }
-};
-
-// Nibbles become their values + 128, and from there on the block is one of Byte128.
-struct NibbleIq4Panel {
-  static constexpr Codes kCodes = Codes::Byte;
-  V16 scale;
-  GALAGO_INLINE NibbleIq4Panel(const uint8_t* panel, int64_t b, Bytes64* codes) {
-    const uint8_t* block = panel + b * 320;
-    scale = v16_load(reinterpret_cast<const float*>(block));
-    unpack_nibbles(block + 64, codes);
-    GALAGO_UNROLL for (int j = 0; j < 8; ++j) codes[j] = look_up(kIq4PlusOffset, codes[j]);
-  }
-  GALAGO_INLINE V16 add(V16 sum, const Bytes64* codes, const int8_t* q, const ActBlock& x) const {
-    I16 dot = dot_block<kCodes>(-kByteOffset * x.sum, codes, q);
-    return v16_fma(v16_mul(i16_to_float(dot), v16_set(x.scale)), scale, sum);
-  }
-};
+}
 
 struct ActTile {  // rows of one tile, from some row of it on
   const int8_t* q;
@@ -115,59 +47,148 @@ struct ActTile {  // rows of one tile, from some row of it on
   int64_t width;
 };
 
-template <class Panel, int kRows>
-inline void int8_tile(const Int8GemmCall& c, const uint8_t* panel, const ActTile& x, int64_t row, int64_t column) {
-  V16 sums[kRows];
-  GALAGO_UNROLL for (int r = 0; r < kRows; ++r) sums[r] = v16_set(0);
+GALAGO_INLINE ActTile act_tile(const Int8GemmCall& c, int64_t row) {
+  const int64_t first = row / kActTile * kActTile, n_blocks = c.k / kBlockValues;
+  const int64_t width = c.rows - first < kActTile ? c.rows - first : kActTile;
+  return {c.q + first * c.k + (row - first) * kBlockValues, c.blocks + first * n_blocks + (row - first), width};
+}
+
+template <int kRows>
+GALAGO_INLINE void store_unit(const Int8GemmCall& c, const VU* sums, int64_t row, int64_t column) {
+  if (column >= c.n) return;
+  const VU bias = c.bias ? vec_load_part<kUnitRows>(c.bias + column, c.n - column) : act_value(0);
+  GALAGO_UNROLL for (int r = 0; r < kRows; ++r)
+      vec_store_part(c.y + (row + r) * c.y_stride + column, vec_add(sums[r], bias), c.n - column);
+}
+
+// ---- few rows: panels as they are packed
+// --------------------------------------------------------------------------------
+
+// Units unit .. unit + kUnitsAtOnce - 1 of a panel times rows row .. row + kRows - 1 of x.
+template <class F, int kRows, int kUnitsAtOnce, bool kPrefetch>
+inline void direct_tile(const Int8GemmCall& c, const uint8_t* panel, int unit, int64_t row, int64_t column) {
+  constexpr int kHalf = 8 / F::kHalves;
+  VU sums[kUnitsAtOnce][kRows];
+  GALAGO_UNROLL for (int u = 0; u < kUnitsAtOnce; ++u)
+      GALAGO_UNROLL for (int r = 0; r < kRows; ++r) sums[u][r] = act_value(0);
+  const ActTile x = act_tile(c, row);
   const int64_t n_blocks = c.k / kBlockValues;
   for (int64_t b = 0; b < n_blocks; ++b) {
-    Bytes64 codes[8];
-    const Panel block(panel, b, codes);
+    if constexpr (kPrefetch)
+      for (int64_t line = 0; line < F::kBlockBytes; line += 64)
+        __builtin_prefetch(panel + b * F::kBlockBytes + line + kAhead);
     const int8_t* q = x.q + b * x.width * kBlockValues;
     const ActBlock* blocks = x.blocks + b * x.width;
-    GALAGO_UNROLL for (int r = 0; r < kRows; ++r) sums[r] = block.add(sums[r], codes, q + r * kBlockValues, blocks[r]);
+    GALAGO_UNROLL for (int u = 0; u < kUnitsAtOnce; ++u) {
+      UnitBlock<F> w;
+      F::load(panel, b, unit + u, w);
+      GALAGO_UNROLL for (int r = 0; r < kRows; ++r) {
+        IU dots[F::kHalves];
+        dots[0] = dot_block<F::kCodes, 0, kHalf>(w.codes, q + r * kBlockValues);
+        if constexpr (F::kHalves == 2) dots[1] = dot_block<F::kCodes, kHalf, 8>(w.codes, q + r * kBlockValues);
+        sums[u][r] = add_dots<F>(sums[u][r], w, dots, blocks[r]);
+      }
+    }
   }
-  const int64_t n = c.n - column < kPanelRows ? c.n - column : kPanelRows;
-  const V16 bias = c.bias ? v16_load_n(c.bias + column, n) : v16_set(0);
-  GALAGO_UNROLL for (int r = 0; r < kRows; ++r)
-      v16_store_n(c.y + (row + r) * c.y_stride + column, v16_add(sums[r], bias), n);
+  GALAGO_UNROLL for (int u = 0; u < kUnitsAtOnce; ++u)
+      store_unit<kRows>(c, sums[u], row, column + (unit + u) * kUnitRows);
 }
 
-// As many tiles of kRows rows as there are, then the rest with half as many.
-template <class Panel, int kRows>
-void int8_rows(const Int8GemmCall& c, const uint8_t* panel, int64_t row, int64_t end, int64_t column) {
+template <class F, int kRows>
+void direct_rows(const Int8GemmCall& c, const uint8_t* panel, int64_t row, int64_t column) {
+  if constexpr (kRows <= 2) return direct_tile<F, kRows, kUnits, true>(c, panel, 0, row, column);
+  for (int unit = 0; unit < kUnits; ++unit) direct_tile<F, kRows, 1, false>(c, panel, unit, row, column);
+}
+
+template <class F>
+void gemm_direct(const Int8GemmCall& c) {
+  for (int64_t column = 0; column < c.n; column += kPanelRows) {
+    const uint8_t* panel = c.panels + column / kPanelRows * c.panel_bytes;
+    int64_t row = 0;
+    for (; row + 4 <= c.rows; row += 4) direct_rows<F, 4>(c, panel, row, column);
+    for (; row + 2 <= c.rows; row += 2) direct_rows<F, 2>(c, panel, row, column);
+    if (row < c.rows) direct_rows<F, 1>(c, panel, row, column);
+  }
+}
+
+// ---- many rows: expanded panels
+// -----------------------------------------------------------------------------------------
+
+template <class F>
+void expand(const ExpandCall& c) {
   const int64_t n_blocks = c.k / kBlockValues;
-  for (; row + kRows <= end; row += kRows) {
-    const int64_t first = row / kActTile * kActTile;
-    const int64_t width = c.rows - first < kActTile ? c.rows - first : kActTile;
-    const ActTile x{c.q + first * c.k + (row - first) * kBlockValues, c.blocks + first * n_blocks + (row - first),
-                    width};
-    int8_tile<Panel, kRows>(c, panel, x, row, column);
+  uint8_t* out = c.expanded;
+  for (int64_t p = 0; p < c.n_panels; ++p)
+    for (int unit = 0; unit < kUnits; ++unit, out += n_blocks * Expanded<F>::kBlockBytes)
+      for (int64_t b = 0; b < n_blocks; ++b) {
+        UnitBlock<F> w;
+        F::load(c.panels + p * c.panel_bytes, b, unit, w);
+        Expanded<F>::store(out, b, w);
+      }
+}
+
+// kTileUnits units, the first at `units`, times rows row .. row + kRows - 1 of x.
+template <class F, int kRows>
+inline void expanded_tile(const Int8GemmCall& c, const uint8_t* units, int64_t row, int64_t column) {
+  using Block = Expanded<F>;
+  constexpr int kHalf = 8 / F::kHalves;
+  const int64_t n_blocks = c.k / kBlockValues, unit_bytes = n_blocks * Block::kBlockBytes;
+  VU sums[kTileUnits][kRows];
+  GALAGO_UNROLL for (int u = 0; u < kTileUnits; ++u)
+      GALAGO_UNROLL for (int r = 0; r < kRows; ++r) sums[u][r] = act_value(0);
+  const ActTile x = act_tile(c, row);
+  for (int64_t b = 0; b < n_blocks; ++b, units += Block::kBlockBytes) {
+    const int8_t* q = x.q + b * x.width * kBlockValues;
+    const ActBlock* blocks = x.blocks + b * x.width;
+    const uint8_t* codes = units + Block::kCodesAt;
+    IU dots[kTileUnits][kRows][F::kHalves];
+    dot_units<F::kCodes, 0, kHalf>(codes, unit_bytes, q, 0, dots);
+    if constexpr (F::kHalves == 2) dot_units<F::kCodes, kHalf, 8>(codes, unit_bytes, q, 1, dots);
+    GALAGO_UNROLL for (int u = 0; u < kTileUnits; ++u) {
+      const Factors<F> factors = Block::factors(units + u * unit_bytes);
+      GALAGO_UNROLL for (int r = 0; r < kRows; ++r) sums[u][r] = add_dots<F>(sums[u][r], factors, dots[u][r], blocks[r]);
+    }
   }
-  if constexpr (kRows > 1) int8_rows<Panel, kRows / 2>(c, panel, row, end, column);
+  GALAGO_UNROLL for (int u = 0; u < kTileUnits; ++u) store_unit<kRows>(c, sums[u], row, column + u * kUnitRows);
 }
 
-template <class Panel>
-void int8_panels(const Int8GemmCall& c) {
-  for (int64_t column = 0; column < c.n; column += kPanelRows)
-    int8_rows<Panel, kInt8Rows>(c, c.panels + column / kPanelRows * c.panel_bytes, 0, c.rows, column);
+// As many tiles of kRows rows as there are, then the rest with half as many. A tile of x meets all panels before the next.
+template <class F, int kRows>
+void expanded_from(const Int8GemmCall& c, int64_t row) {
+  constexpr int64_t kColumns = kTileUnits * kUnitRows;
+  const int64_t tile_bytes = kTileUnits * (c.k / kBlockValues) * Expanded<F>::kBlockBytes;
+  for (; row + kRows <= c.rows; row += kRows)
+    for (int64_t column = 0; column < c.n; column += kColumns)
+      expanded_tile<F, kRows>(c, c.panels + column / kColumns * tile_bytes, row, column);
+  if constexpr (kRows > 1) expanded_from<F, kRows / 2>(c, row);
 }
 
-void k_gemm_int8(const Int8GemmCall& c) {
-  switch (c.kind) {
-    case PanelKind::Byte128:
-      return int8_panels<Byte128Panel>(c);
-    case PanelKind::Nibble8:
-      return int8_panels<Nibble8Panel>(c);
-    case PanelKind::Nibble256:
-      return int8_panels<Nibble256Panel>(c);
-    case PanelKind::Byte6:
-      return int8_panels<Byte6Panel>(c);
-    case PanelKind::NibbleIq4:
-      return int8_panels<NibbleIq4Panel>(c);
+// ---- by layout
+// --------------------------------------------------------------------------------------------------------
+
+template <class Function>
+GALAGO_INLINE void with_format(PanelKind kind, Function function) {
+  switch (kind) {
+#define PANEL(name, group_values, group_bytes, expanded_factors) \
+  case PanelKind::name:                                          \
+    return function(name{});
+#include "cpu/kernels/panels.def"
+#undef PANEL
     default:
       __builtin_trap();
   }
+}
+
+void k_expand_panels(const ExpandCall& c) {
+  with_format(c.kind, [&](auto format) GALAGO_LAMBDA_INLINE { expand<decltype(format)>(c); });
+}
+
+void k_gemm_int8(const Int8GemmCall& c) {
+  with_format(c.kind, [&](auto format) GALAGO_LAMBDA_INLINE {
+    using F = decltype(format);
+    if (c.expanded) return expanded_from<F, kInt8Rows>(c, 0);
+    gemm_direct<F>(c);
+  });
 }
 
 }  // namespace

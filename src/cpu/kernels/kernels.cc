@@ -4,64 +4,35 @@
 #include <cstdlib>
 #include <vector>
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
+#include "cpu/kernels/cpu_features.h"
 
 namespace galago::cpu {
 
-#define ISA_TABLE(space)       \
+#define ISA(name, space)       \
   namespace space {            \
   extern const Kernels kTable; \
   }
-ISA_TABLE(scalar)
-#if defined(__x86_64__)
-ISA_TABLE(avx2)
-ISA_TABLE(avx512)
-#elif defined(__aarch64__)
-ISA_TABLE(neon)
-#endif
-#undef ISA_TABLE
+#include "cpu/kernels/isas.def"
+#undef ISA
 
 namespace {
 
-#if defined(__x86_64__)
-// The registers the operating system saves: bits 1, 2 = xmm, ymm; 5, 6, 7 = the three parts of the AVX-512 state.
-uint64_t saved_registers() {
-  uint32_t low, high;
-  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return static_cast<uint64_t>(high) << 32 | low;
-}
-
-struct X86 {
-  bool avx2 = false, avx512 = false;
+constexpr const Kernels* kTables[] = {
+#define ISA(name, space) &space::kTable,
+#include "cpu/kernels/isas.def"
+#undef ISA
 };
 
-X86 detect() {
-  X86 found;
-  uint32_t a, b, c, d;
-  if (!__get_cpuid(1, &a, &b, &c, &d)) return found;
-  bool fma = c >> 12 & 1, osxsave = c >> 27 & 1, f16c = c >> 29 & 1;
-  if (!osxsave || !fma || !f16c) return found;
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return found;
-  uint64_t saved = saved_registers();
-  found.avx2 = (b >> 5 & 1) && (saved & 0x06) == 0x06;
-  constexpr uint32_t kFoundation = 1u << 16, kDq = 1u << 17, kBw = 1u << 30, kVl = 1u << 31;  // ebx
-  constexpr uint32_t kNeeded = kFoundation | kDq | kBw | kVl, kVnni = 1u << 11;               // ecx
-  found.avx512 = found.avx2 && (b & kNeeded) == kNeeded && (c & kVnni) && (saved & 0xE6) == 0xE6;
-  return found;
-}
-#endif
+constexpr std::string_view kNames[] = {
+#define ISA(name, space) #space,
+#include "cpu/kernels/isas.def"
+#undef ISA
+};
 
 std::vector<Isa> detect_isas() {
-  std::vector<Isa> isas = {Isa::Scalar};
-#if defined(__x86_64__)
-  X86 found = detect();
-  if (found.avx2) isas.push_back(Isa::Avx2);
-  if (found.avx512) isas.push_back(Isa::Avx512);
-#elif defined(__aarch64__)
-  isas.push_back(Isa::Neon);
-#endif
+  std::vector<Isa> isas;
+  for (const Kernels* table : kTables)
+    if (supports(table->isa)) isas.push_back(table->isa);
   return isas;
 }
 
@@ -85,19 +56,7 @@ std::atomic<const Kernels*>& current() {
 
 }  // namespace
 
-std::string_view to_string(Isa isa) {
-  switch (isa) {
-    case Isa::Scalar:
-      return "scalar";
-    case Isa::Avx2:
-      return "avx2";
-    case Isa::Avx512:
-      return "avx512";
-    case Isa::Neon:
-      return "neon";
-  }
-  return "?";
-}
+std::string_view to_string(Isa isa) { return kNames[static_cast<size_t>(isa)]; }
 
 std::span<const Isa> available_isas() {
   static const std::vector<Isa> isas = detect_isas();
@@ -105,25 +64,8 @@ std::span<const Isa> available_isas() {
 }
 
 const Kernels& kernels_for(Isa isa) {
-  for (Isa available : available_isas()) {
-    if (available != isa) continue;
-    switch (isa) {
-      case Isa::Scalar:
-        return scalar::kTable;
-#if defined(__x86_64__)
-      case Isa::Avx2:
-        return avx2::kTable;
-      case Isa::Avx512:
-        return avx512::kTable;
-#elif defined(__aarch64__)
-      case Isa::Neon:
-        return neon::kTable;
-#endif
-      default:
-        break;
-    }
-  }
-  CHECK(false, "{} is not available", to_string(isa));
+  CHECK(supports(isa), "{} is not available", to_string(isa));
+  return *kTables[static_cast<size_t>(isa)];
 }
 
 const Kernels& kernels() { return *current().load(std::memory_order_relaxed); }

@@ -1,6 +1,5 @@
 // The table of inner loops, chosen once at start for this processor. Ops call `kernels().name(...)`.
-// GALAGO_ISA=scalar|avx2|avx512|neon in the environment forces a level (Error if it is unknown or the processor lacks
-// it).
+// GALAGO_ISA=NAME in the environment (isas.def) forces a level: an Error if it is unknown or the processor lacks it.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +11,11 @@
 
 namespace galago::cpu {
 
-enum class Isa { Scalar, Avx2, Avx512, Neon };
+enum class Isa {
+#define ISA(name, space) name,
+#include "cpu/kernels/isas.def"
+#undef ISA
+};
 enum class BinaryKind { Add, Sub, Mul, Div };
 
 struct Kernels {

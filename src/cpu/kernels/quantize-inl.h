@@ -6,16 +6,17 @@ namespace galago::cpu::GALAGO_ISA {
 namespace {
 
 GALAGO_INLINE ActBlock quantize_block(const float* x, int8_t* q) {
-  const V16 low = v16_load(x), high = v16_load(x + 16);
-  const float largest = v16_reduce_max(v16_max(v16_abs(low), v16_abs(high)));
+  const V16 low = vec_load(x), high = vec_load(x + 16);
+  const float largest = vec_reduce_max(vec_max(vec_abs(low), vec_abs(high)));
   // 0 for finite values, else NaN: it makes the scale, and with it every product, NaN.
-  const float poison = v16_reduce_add(v16_mul(v16_add(low, high), v16_set(0)));
+  const float poison = vec_reduce_add(vec_mul(vec_add(low, high), vec_set(0)));
   const float scale = largest > 1e-30f ? largest / 127 : 0;
-  const V16 inverse = v16_set(largest > 1e-30f ? 127 / largest : 0);
-  const int32_t low_sum = v16_to_int8(v16_mul(low, inverse), q);
-  const int32_t high_sum = v16_to_int8(v16_mul(high, inverse), q + 16);
+  const V16 inverse = vec_set(largest > 1e-30f ? 127 / largest : 0);
+  const int32_t low_sum = to_int8(vec_mul(low, inverse), q);
+  const int32_t high_sum = to_int8(vec_mul(high, inverse), q + 16);
   const float kept = scale + poison;
-  return {kept, low_sum + high_sum, kept * static_cast<float>(low_sum), kept * static_cast<float>(high_sum)};
+  const int32_t sum = low_sum + high_sum;
+  return {kept, 8 * sum, 8 * low_sum, kept * static_cast<float>(sum)};
 }
 
 void k_quantize_rows(const QuantizeCall& c) {

@@ -16,7 +16,9 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
+#if !defined(GALAGO_EMULATED)  // tests/emulated/avx512.h
 #include <immintrin.h>
+#endif
 #elif defined(GALAGO_ISA_NEON)
 #include <arm_neon.h>
 #endif
@@ -75,6 +77,14 @@ GALAGO_INLINE F32 load_bf16(const uint16_t* p) {
   __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16))};
 }
+// Bytes as floats, and one f16 in every lane.
+GALAGO_INLINE F32 load_u8(const uint8_t* p) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+GALAGO_INLINE F32 load_i8(const uint8_t* p) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+GALAGO_INLINE F32 set_f16(const uint16_t* p) { return {_mm512_cvtph_ps(_mm256_set1_epi16(static_cast<short>(*p)))}; }
 
 #elif defined(GALAGO_ISA_AVX2)
 
@@ -135,6 +145,19 @@ GALAGO_INLINE F32 load_bf16(const uint16_t* p) {
   __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16))};
 }
+GALAGO_INLINE F32 load_u8(const uint8_t* p) {
+  return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
+}
+GALAGO_INLINE F32 load_i8(const uint8_t* p) {
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
+}
+GALAGO_INLINE F32 set_f16(const uint16_t* p) { return {_mm256_cvtph_ps(_mm_set1_epi16(static_cast<short>(*p)))}; }
+// The sums of four vectors.
+GALAGO_INLINE void reduce_add_four(F32 a, F32 b, F32 c, F32 d, float* sums) {
+  __m256 x = _mm256_hadd_ps(_mm256_hadd_ps(a.v, b.v), _mm256_hadd_ps(c.v, d.v));
+  _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1)));
+}
+#define GALAGO_REDUCE_ADD_FOUR 1
 
 #elif defined(GALAGO_ISA_NEON)
 
@@ -187,6 +210,21 @@ GALAGO_INLINE void store_f16(uint16_t* p, F32 a) { vst1_u16(p, vreinterpret_u16_
 GALAGO_INLINE F32 load_bf16(const uint16_t* p) {
   return {vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(vld1_u16(p)), 16))};
 }
+GALAGO_INLINE F32 load_u8(const uint8_t* p) {
+  uint32_t four;
+  __builtin_memcpy(&four, p, 4);
+  return {vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four))))))};
+}
+GALAGO_INLINE F32 load_i8(const uint8_t* p) {
+  uint32_t four;
+  __builtin_memcpy(&four, p, 4);
+  return {vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(four))))))};
+}
+GALAGO_INLINE F32 set_f16(const uint16_t* p) { return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_dup_u16(p)))}; }
+GALAGO_INLINE void reduce_add_four(F32 a, F32 b, F32 c, F32 d, float* sums) {
+  vst1q_f32(sums, vpaddq_f32(vpaddq_f32(a.v, b.v), vpaddq_f32(c.v, d.v)));
+}
+#define GALAGO_REDUCE_ADD_FOUR 1
 
 #else  // scalar
 
@@ -257,6 +295,9 @@ GALAGO_INLINE void store_f16(uint16_t* p, F32 a) {
   else half = (magnitude - (112u << 23) + 0xFFF + ((magnitude >> 13) & 1)) >> 13;
   *p = static_cast<uint16_t>(sign | half);
 }
+GALAGO_INLINE F32 load_u8(const uint8_t* p) { return {static_cast<float>(*p)}; }
+GALAGO_INLINE F32 load_i8(const uint8_t* p) { return {static_cast<float>(static_cast<int8_t>(*p))}; }
+GALAGO_INLINE F32 set_f16(const uint16_t* p) { return load_f16(p); }
 
 #endif
 
@@ -266,6 +307,35 @@ GALAGO_INLINE F32 copy_sign(F32 magnitude, F32 sign) {
   return from_bits((bits(magnitude) & set_i32(INT32_MAX)) | (bits(sign) & set_i32(INT32_MIN)));
 }
 GALAGO_INLINE F32 zero() { return set(0.0f); }
+#if !defined(GALAGO_REDUCE_ADD_FOUR)
+GALAGO_INLINE void reduce_add_four(F32 a, F32 b, F32 c, F32 d, float* sums) {
+  sums[0] = reduce_add(a), sums[1] = reduce_add(b), sums[2] = reduce_add(c), sums[3] = reduce_add(d);
+}
+#endif
+
+// The compiler must have `v` in a register here and may not foresee its value.
+#if defined(__x86_64__)
+template <class T>
+GALAGO_INLINE void keep(T& v) {
+#if defined(GALAGO_ISA_AVX512) && !defined(GALAGO_EMULATED)
+  asm volatile("" : "+v"(v));
+#elif defined(GALAGO_EMULATED)
+  asm volatile("" : "+m"(v));
+#else
+  asm volatile("" : "+x"(v));
+#endif
+}
+#elif defined(__aarch64__)
+template <class T>
+GALAGO_INLINE void keep(T& v) {
+  asm volatile("" : "+w"(v));
+}
+#else
+template <class T>
+GALAGO_INLINE void keep(T& v) {
+  asm volatile("" : "+m"(v));
+}
+#endif
 
 // The tail of a row is the same text as its body: `get(p, place)` and `put(p, v, place)` know how many lanes count.
 struct Whole {};

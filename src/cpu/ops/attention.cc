@@ -1,59 +1,36 @@
 // attention: softmax(scale q k^T + mask) v, grouped-query, over a whole sequence or a cache. q [B, T, H, D],
 // k [B, S, G, D], v [B, S, G, Dv]; query head h uses key/value head h / (H / G).
 // Query t sees keys first(t) .. last(t): last = past + t if causal, else past + T - 1; first = last - window + 1 if
-// there is a window, else 0. Fast: cpu/kernels/attention-inl.h, one call a (batch, key/value head, block of queries).
+// there is a window, else 0. Fast: cpu/kernels/attention-inl.h, one call a (batch, key/value head, block of queries),
+// or for few queries attention_stream.cc.
+#include "cpu/ops/attention.h"
+
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
 
-#include "cpu/ops/common.h"
-#include "cpu/ops/panels.h"
 #include "tensor/half.h"
 
 namespace galago::cpu {
-namespace {
 
-struct Sizes {
-  int64_t batch, queries, heads, d, keys, groups, dv;
-  int64_t per_group;  // query heads a key/value head
-
-  explicit Sizes(std::span<const Tensor> in) {
-    const Shape &q = in[0].shape(), &k = in[1].shape();
-    batch = q[0], queries = q[1], heads = q[2], d = q[3];
-    keys = k[1], groups = k[2], dv = in[2].shape()[3];
-    per_group = heads / groups;
-  }
-};
-
-struct Visible {
-  int64_t first, last;  // of query 0
-  int64_t slope;        // how far both move from query to query
-};
-
-Visible visible_keys(const OpCall& call, const Sizes& s) {
+Visible visible_keys(const OpCall& call, const AttentionSizes& s) {
   const AttentionAttrs& a = call.node.attr<AttentionAttrs>();
   const int64_t past = a.has_past ? i32(call.in[3])[0] : s.keys - s.queries;
   if (a.has_past && (past < 0 || past + s.queries > s.keys))
     throw invalid_input("attention: {} past and {} new keys in a cache of {}", past, s.queries, s.keys);
-  const int64_t last = a.causal ? past : past + s.queries - 1;
-  return {a.window > 0 ? last - a.window + 1 : 0, last, a.causal ? 1 : 0};
+  const int64_t last = a.causal ? past : past + s.queries - 1, slope = a.causal ? 1 : 0;
+  // A window moves with the last key; without one all queries begin at key 0.
+  return a.window > 0 ? Visible{last - a.window + 1, last, slope, slope} : Visible{0, last, 0, slope};
 }
 
-// A window moves with the last key; without one all queries begin at key 0, which no slope may leave.
-int64_t first_of(const OpCall& call, const Visible& seen, int64_t query) {
-  return call.node.attr<AttentionAttrs>().window > 0 ? std::max<int64_t>(0, seen.first + seen.slope * query) : 0;
-}
-
-// Row 0 of the mask of a batch, and the step from query to query; null without a mask.
-const float* mask_of(const OpCall& call, const Sizes& s, int64_t batch) {
+const float* mask_of(const OpCall& call, const AttentionSizes& s, int64_t batch) {
   const AttentionAttrs& a = call.node.attr<AttentionAttrs>();
   if (!a.has_mask) return nullptr;
   const Tensor& mask = call.in[a.has_past ? 4 : 3];
   return f32(mask) + (mask.shape().rank() == 3 ? batch * s.queries * s.keys : 0);
 }
 
-CacheFormat format_of(const Tensor& t) {
+CacheFormat cache_format(const Tensor& t) {
   switch (t.dtype()) {
     case DType::F32:
       return CacheFormat::F32;
@@ -66,6 +43,8 @@ CacheFormat format_of(const Tensor& t) {
   }
 }
 
+namespace {
+
 float number(const Tensor& t, CacheFormat format, int64_t i) {
   if (format == CacheFormat::F32) return f32(t)[i];
   if (format == CacheFormat::F16) return f16_to_f32(reinterpret_cast<const uint16_t*>(t.bytes())[i]);
@@ -75,12 +54,13 @@ float number(const Tensor& t, CacheFormat format, int64_t i) {
 }
 
 // One query of one head; scores [keys].
-void attend(const OpCall& call, const Sizes& s, int64_t b, int64_t t, int64_t h, const Visible& seen, float* scores) {
+void attend(const OpCall& call, const AttentionSizes& s, int64_t b, int64_t t, int64_t h, const Visible& seen,
+            float* scores) {
   const float scale = call.node.attr<AttentionAttrs>().scale;
-  const CacheFormat k_format = format_of(call.in[1]), v_format = format_of(call.in[2]);
+  const CacheFormat k_format = cache_format(call.in[1]), v_format = cache_format(call.in[2]);
   const float* q = f32(call.in[0]) + ((b * s.queries + t) * s.heads + h) * s.d;
   const float* mask = mask_of(call, s, b);
-  const int64_t first = first_of(call, seen, t), end = seen.last + seen.slope * t + 1;
+  const int64_t first = seen.first_of(t), end = seen.last_of(t) + 1;
   auto head = [&](int64_t key) { return (b * s.keys + key) * s.groups + h / s.per_group; };
   float most = -std::numeric_limits<float>::infinity();
   for (int64_t key = first; key < end; ++key) {
@@ -105,7 +85,7 @@ void attend(const OpCall& call, const Sizes& s, int64_t b, int64_t t, int64_t h,
 }
 
 void scalar(const OpCall& call) {
-  Sizes s(call.in);
+  AttentionSizes s(call.in);
   const Visible seen = visible_keys(call, s);
   float* scores = reinterpret_cast<float*>(call.scratch.data());
   for (int64_t b = 0; b < s.batch; ++b)
@@ -113,77 +93,70 @@ void scalar(const OpCall& call) {
       for (int64_t h = 0; h < s.heads; ++h) attend(call, s, b, t, h, seen, scores);
 }
 
-// ---- fast
-// ----------------------------------------------------------------------------------------------------------------
+// ---- fast: many queries
+// ------------------------------------------------------------------------------------------------
 
 constexpr int64_t kRowsAtOnce = 64;  // (query, head) rows of one kernel call: four panels
 
-int64_t queries_at_once(const Sizes& s) {
+int64_t queries_at_once(const AttentionSizes& s) {
   return std::clamp<int64_t>(kRowsAtOnce / std::max<int64_t>(s.per_group, 1), 1, std::max<int64_t>(s.queries, 1));
 }
 
-int64_t scratch_floats(const Sizes& s) {
+int64_t scratch_floats(const AttentionSizes& s) {
   return (attention_scratch(queries_at_once(s) * s.per_group, s.d, s.dv) + 15) / 16 * 16;
 }
 
 size_t scratch_bytes(const Node&, std::span<const Tensor> in, int n_threads) {
-  Sizes s(in);
-  return sizeof(float) * static_cast<size_t>(std::max(s.keys, n_threads * scratch_floats(s)));
-}
-
-const std::byte* head_bytes(const Tensor& t, int64_t keys, int64_t groups, int64_t b, int64_t g) {
-  return t.bytes() + (b * keys * groups + g) * static_cast<int64_t>(t.row_bytes());
+  AttentionSizes s(in);
+  const size_t blocks = sizeof(float) * static_cast<size_t>(std::max(s.keys, n_threads * scratch_floats(s)));
+  return streams(s) ? std::max(blocks, stream_scratch(s, n_threads)) : blocks;
 }
 
 // Queries t .. of key/value head g in batch b.
-void attend_block(const OpCall& call, const Sizes& s, const Visible& seen, int64_t b, int64_t g, int64_t t,
+void attend_block(const OpCall& call, const AttentionSizes& s, const Visible& seen, int64_t b, int64_t g, int64_t t,
                   float* scratch) {
-  const AttentionAttrs& a = call.node.attr<AttentionAttrs>();
   const int64_t row = (b * s.queries + t) * s.heads + g * s.per_group;
   const float* mask = mask_of(call, s, b);
   kernels().attention({.q = f32(call.in[0]) + row * s.d,
                        .q_stride = s.heads * s.d,
-                       .k = head_bytes(call.in[1], s.keys, s.groups, b, g),
-                       .v = head_bytes(call.in[2], s.keys, s.groups, b, g),
+                       .k = head_bytes(call.in[1], s, b, g),
+                       .v = head_bytes(call.in[2], s, b, g),
                        .k_stride = s.groups * s.d,
                        .v_stride = s.groups * s.dv,
-                       .k_format = format_of(call.in[1]),
-                       .v_format = format_of(call.in[2]),
+                       .k_format = cache_format(call.in[1]),
+                       .v_format = cache_format(call.in[2]),
                        .queries = std::min(queries_at_once(s), s.queries - t),
                        .heads = s.per_group,
                        .d = s.d,
                        .dv = s.dv,
-                       .first = a.window > 0 ? seen.first + seen.slope * t : 0,
-                       .last = seen.last + seen.slope * t,
-                       .first_slope = a.window > 0 ? seen.slope : 0,
-                       .last_slope = seen.slope,
+                       .first = seen.first + seen.first_slope * t,
+                       .last = seen.last_of(t),
+                       .first_slope = seen.first_slope,
+                       .last_slope = seen.last_slope,
                        .mask = mask ? mask + t * s.keys : nullptr,
                        .mask_stride = s.keys,
-                       .scale = a.scale,
+                       .scale = call.node.attr<AttentionAttrs>().scale,
                        .y = f32(call.out) + row * s.dv,
                        .y_stride = s.heads * s.dv,
                        .scratch = scratch});
 }
 
-void fast(const OpCall& call) {
-  Sizes s(call.in);
-  const Visible seen = visible_keys(call, s);
-  if (call.out.elements() == 0) return;
+void attend_blocks(const OpCall& call, const AttentionSizes& s, const Visible& seen) {
   const int64_t step = queries_at_once(s), blocks = (s.queries + step - 1) / step, items = s.batch * s.groups * blocks;
   const int64_t products = s.batch * s.heads * s.queries * std::max<int64_t>(seen.last + 1, 1) * (s.d + s.dv);
-  const int64_t slots = products < kGrainProducts ? 1 : std::min<int64_t>(call.pool.size(), items);
-  std::atomic<int64_t> next{0};
-  // Each slot is a piece of scratch; whoever holds it takes blocks until there are none.
-  call.pool.parallel_for(slots, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t slot = begin; slot < end; ++slot) {
-      float* scratch = reinterpret_cast<float*>(call.scratch.data()) + slot * scratch_floats(s);
-      for (int64_t item; (item = next.fetch_add(1)) < items;) {
-        const int64_t block = blocks - 1 - item % blocks;  // the longest rows first
-        const int64_t pair = item / blocks;                // keys and values of one head stay in the cache
-        attend_block(call, s, seen, pair / s.groups, pair % s.groups, block * step, scratch);
-      }
-    }
+  for_slots(call.pool, items, products, [&](int slot, int64_t item) {
+    float* scratch = reinterpret_cast<float*>(call.scratch.data()) + slot * scratch_floats(s);
+    const int64_t block = blocks - 1 - item % blocks;  // the longest rows first
+    const int64_t pair = item / blocks;                // keys and values of one head stay in the cache
+    attend_block(call, s, seen, pair / s.groups, pair % s.groups, block * step, scratch);
   });
+}
+
+void fast(const OpCall& call) {
+  AttentionSizes s(call.in);
+  const Visible seen = visible_keys(call, s);
+  if (call.out.elements() == 0) return;
+  streams(s) && !call.exact ? attend_stream(call, s, seen) : attend_blocks(call, s, seen);
 }
 
 }  // namespace

@@ -3,12 +3,19 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 
 #include "base/error.h"
 #include "cpu/kernels/kernels.h"
 #include "cpu/op.h"
 
 namespace galago::cpu {
+
+// Multiply-adds worth a thread: about 3 us of f32 products, what waking a worker costs.
+constexpr int64_t kGrainProducts = 1 << 17;
+inline int64_t product_grain(int64_t products_an_item) {
+  return std::max<int64_t>(1, kGrainProducts / std::max<int64_t>(products_an_item, 1));
+}
 
 // A loop over values is shared by threads in pieces of at least this many: about 5 us of simple arithmetic, several
 // times what waking a worker costs.
@@ -18,6 +25,18 @@ constexpr int64_t kGrain = 16384;
 template <class Body>
 void for_rows(ThreadPool& pool, int64_t rows, int64_t row_values, Body&& body) {
   pool.parallel_for(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(row_values, 1)), body);
+}
+
+// body(slot, item) for every item, each slot on one thread at a time, so that a slot may own a piece of scratch. Items
+// are taken one by one in order. `products` multiply-adds in all decide whether threads pay.
+template <class Body>
+void for_slots(ThreadPool& pool, int64_t items, int64_t products, Body&& body) {
+  const int64_t slots = products < kGrainProducts ? 1 : std::min<int64_t>(pool.size(), items);
+  std::atomic<int64_t> next{0};
+  pool.parallel_for(slots, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t slot = begin; slot < end; ++slot)
+      for (int64_t item; (item = next.fetch_add(1)) < items;) body(static_cast<int>(slot), item);
+  });
 }
 
 // An op of which the fast path is the scalar one (rare or cheap ops).

@@ -65,7 +65,9 @@ const float* weights_of(const OpCall& call) {
   return decoded;
 }
 
-Tensor pack(const Node&, const Tensor& weight) { return weight.dtype() == DType::F32 ? Tensor() : to_f32(weight); }
+Tensor pack(const Node&, const Weight& weight) {
+  return weight.data.dtype() == DType::F32 ? Tensor() : to_f32(weight.data);
+}
 
 void fill_bias(const OpCall& call, const Conv& s) {
   float* y = f32(call.out);

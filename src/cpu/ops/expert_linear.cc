@@ -34,7 +34,7 @@ struct Scratch {
   std::span<std::byte> product;
   size_t bytes;
 
-  Scratch(const Sizes& s, DType dtype, std::span<std::byte> memory) {
+  Scratch(const Sizes& s, DType dtype, int n_threads, std::span<std::byte> memory) {
     size_t at = 0;
     auto take = [&](int64_t n, size_t size) {
       std::byte* place = memory.empty() ? nullptr : memory.data() + at;  // empty: only the size is asked for
@@ -45,19 +45,19 @@ struct Scratch {
     begin = reinterpret_cast<int64_t*>(take(s.experts + 1, 8));
     x = reinterpret_cast<float*>(take(std::max<int64_t>(s.slots, 1) * s.k, 4));
     y = reinterpret_cast<float*>(take(s.slots * s.n, 4));
-    size_t product_bytes = product_scratch(dtype, s.slots, s.k);
+    size_t product_bytes = product_scratch(dtype, s.slots, s.k, n_threads);
     if (!memory.empty()) product = {memory.data() + at, product_bytes};
     bytes = at + product_bytes;
   }
 };
 
-size_t scratch_bytes(const Node&, std::span<const Tensor> in, int) {
-  return Scratch(Sizes(in), in[1].dtype(), {}).bytes;
+size_t scratch_bytes(const Node&, std::span<const Tensor> in, int n_threads) {
+  return Scratch(Sizes(in), in[1].dtype(), n_threads, {}).bytes;
 }
 
 void scalar(const OpCall& call) {
   Sizes s(call.in);
-  float* w = Scratch(s, call.in[1].dtype(), call.scratch).x;  // room for one row of w
+  float* w = Scratch(s, call.in[1].dtype(), call.pool.size(), call.scratch).x;  // room for one row of w
   const size_t row_bytes = call.in[1].row_bytes();
   for (int64_t slot = 0; slot < s.slots; ++slot) {
     const int64_t expert = checked_expert(call, slot, s.experts);
@@ -83,20 +83,20 @@ void sort_slots(const OpCall& call, const Sizes& s, const Scratch& m) {
 void fast(const OpCall& call) {
   if (call.packed.elements() == 0) return scalar(call);
   Sizes s(call.in);
-  Scratch m(s, call.in[1].dtype(), call.scratch);
+  Scratch m(s, call.in[1].dtype(), call.pool.size(), call.scratch);
   sort_slots(call, s, m);
   for (int64_t i = 0; i < s.slots; ++i)
     std::memcpy(m.x + i * s.k, f32(call.in[0]) + m.order[i] / s.x_share * s.k, sizeof(float) * s.k);
   for (int64_t e = 0; e < s.experts; ++e) {
     const int64_t first = m.begin[e], rows = m.begin[e + 1] - first;
     Panels w = packed_matrix(call.packed, call.in[1].dtype(), s.n, s.k, e);
-    multiply(call.pool, w, m.x + first * s.k, rows, nullptr, m.y + first * s.n, m.product);
+    multiply(call.pool, w, m.x + first * s.k, rows, nullptr, call.exact, m.y + first * s.n, m.product);
   }
   for (int64_t i = 0; i < s.slots; ++i)
     std::memcpy(f32(call.out) + m.order[i] * s.n, m.y + i * s.n, sizeof(float) * s.n);
 }
 
-Tensor pack(const Node&, const Tensor& weight) { return pack_weight(weight); }
+Tensor pack(const Node&, const Weight& weight) { return packed_weight(weight); }
 
 }  // namespace
 

@@ -22,10 +22,16 @@ Sizes sizes_of(std::span<const Tensor> in) {
 
 const float* bias_of(const OpCall& call) { return call.in.size() > 2 ? f32(call.in[2]) : nullptr; }
 
-size_t scratch_bytes(const Node&, std::span<const Tensor> in, int) {
+size_t scratch_bytes(const Node&, std::span<const Tensor> in, int n_threads) {
   auto [rows, n, k] = sizes_of(in);
   size_t decoded_row = align64(sizeof(float) * static_cast<size_t>(k));
-  return std::max(decoded_row, product_scratch(in[1].dtype(), rows, k));
+  return std::max(decoded_row, quantized_product_scratch(in[1].dtype(), rows, k, n_threads));
+}
+
+size_t prepared_bytes(const Node&, std::span<const Tensor> in) {
+  auto [rows, n, k] = sizes_of(in);
+  const bool multiplies = in[1].elements() > 0 && is_integer(panel_kind(in[1].dtype()));
+  return multiplies ? quantized_bytes(rows, k) : 0;
 }
 
 void scalar(const OpCall& call) {
@@ -46,13 +52,19 @@ void fast(const OpCall& call) {
   if (call.packed.elements() == 0) return scalar(call);  // an empty weight, or one that the graph computes
   auto [rows, n, k] = sizes_of(call.in);
   Panels w = packed_matrix(call.packed, call.in[1].dtype(), n, k);
-  multiply(call.pool, w, f32(call.in[0]), rows, bias_of(call), f32(call.out), call.scratch);
+  if (!is_integer(w.kind))
+    return multiply(call.pool, w, f32(call.in[0]), rows, bias_of(call), call.exact, f32(call.out), {});
+  if (!call.is_prepared) quantize(call.pool, f32(call.in[0]), rows, k, call.exact, call.prepared);
+  multiply_quantized(call.pool, w, call.prepared, rows, bias_of(call), call.exact, f32(call.out), call.scratch);
 }
 
-Tensor pack(const Node&, const Tensor& weight) { return pack_weight(weight); }
+Tensor pack(const Node&, const Weight& weight) { return packed_weight(weight); }
 
 }  // namespace
 
-CpuOp make_Linear() { return {.scalar = scalar, .fast = fast, .scratch_bytes = scratch_bytes, .pack = pack}; }
+CpuOp make_Linear() {
+  return {
+      .scalar = scalar, .fast = fast, .scratch_bytes = scratch_bytes, .prepared_bytes = prepared_bytes, .pack = pack};
+}
 
 }  // namespace galago::cpu

@@ -14,8 +14,7 @@ namespace {
 
 constexpr int64_t kRows = kPanelRows;
 
-// ---- packing: each function puts one row of a format in its place (row r of 16) of a zeroed panel
-// --------------------------
+// Each put_ function puts one row of a format in its place (row r of 16) of a zeroed panel.
 
 template <class T>
 void put_values(const T* row, int64_t k, int r, std::byte* panel) {
@@ -51,17 +50,49 @@ void put_q4_0(const uint8_t* row, int64_t k, int r, std::byte* panel) {
   }
 }
 
-void put_q4_k(const uint8_t* row, int64_t k, int r, std::byte* panel) {
-  using Block = Block256<4>;
-  for (int64_t g = 0; g < k / 256; ++g, row += Block::kBytes, panel += 2368) {
+// Bits above the fourth of the codes of a block: `bits` of them a code, one vector of 64 bytes for each 8 / bits codes.
+template <class Code>
+void put_upper_bits(uint8_t* vectors, int r, int bits, Code code) {
+  const int per_vector = 8 / bits;  // vectors of codes that share one of bits
+  for (int i = 0; i < kBlockValues; ++i) {
+    const int j = i / 4;
+    uint8_t& byte = vectors[64 * (j / per_vector) + 4 * r + i % 4];
+    byte = static_cast<uint8_t>(byte | (code(i) >> 4) << bits * (j % per_vector));
+  }
+}
+
+// Q4_K and Q5_K.
+template <int kBits>
+void put_k(const uint8_t* row, int64_t k, int r, std::byte* panel) {
+  using Block = Block256<kBits>;
+  constexpr int kBlockBytes = kBits == 5 ? 352 : 288;
+  for (int64_t g = 0; g < k / 256; ++g, row += Block::kBytes, panel += 64 + 8 * kBlockBytes) {
     put_u16(panel, r, row);
     put_u16(panel + 32, r, row + 2);
     for (int j = 0; j < Block::kSubs; ++j) {
-      uint8_t* block = reinterpret_cast<uint8_t*>(panel) + 64 + 288 * j;
+      uint8_t* block = reinterpret_cast<uint8_t*>(panel) + 64 + kBlockBytes * j;
       auto [scale, minimum] = Block::get_scale(row + Block::kScalesAt, j);
       block[r] = static_cast<uint8_t>(scale);
       block[16 + r] = static_cast<uint8_t>(minimum);
-      put_nibbles(block + 32, r, [&](int i) { return Block::code(row, j, i); });
+      auto code = [&](int i) { return Block::code(row, j, i); };
+      put_nibbles(block + 32, r, [&](int i) { return code(i) & 15; });
+      if (kBits == 5) put_upper_bits(block + 288, r, 1, code);
+    }
+  }
+}
+
+void put_q6_k(const uint8_t* row, int64_t k, int r, std::byte* panel) {
+  constexpr int kGroupBytes = 210, kScalesAt = 192, kDAt = 208, kBlockBytes = 416;  // layout: tensor/formats/q6_k.cc
+  for (int64_t g = 0; g < k / 256; ++g, row += kGroupBytes, panel += 32 + 8 * kBlockBytes) {
+    put_u16(panel, r, row + kDAt);
+    for (int j = 0; j < 8; ++j) {
+      uint8_t* block = reinterpret_cast<uint8_t*>(panel) + 32 + kBlockBytes * j;
+      for (int half = 0; half < 2; ++half) block[16 * half + r] = row[kScalesAt + 2 * j + half];
+      Unpacked u;
+      info(DType::Q6_K).unpack(row, j, u);
+      auto code = [&](int i) { return u.code[i] + 32; };
+      put_nibbles(block + 32, r, [&](int i) { return code(i) & 15; });
+      put_upper_bits(block + 288, r, 2, code);
     }
   }
 }
@@ -106,7 +137,11 @@ void put_row(DType dtype, const std::byte* row, int64_t k, int r, std::byte* pan
     case DType::Q4_0:
       return put_q4_0(bytes, k, r, panel);
     case DType::Q4_K:
-      return put_q4_k(bytes, k, r, panel);
+      return put_k<4>(bytes, k, r, panel);
+    case DType::Q5_K:
+      return put_k<5>(bytes, k, r, panel);
+    case DType::Q6_K:
+      return put_q6_k(bytes, k, r, panel);
     default:
       break;
   }
@@ -114,87 +149,6 @@ void put_row(DType dtype, const std::byte* row, int64_t k, int r, std::byte* pan
   std::vector<float> values(k);
   info(dtype).decode(row, values.data(), k);
   put_values(values.data(), k, r, panel);
-}
-
-// ---- products
-// ----------------------------------------------------------------------------------------------------------
-
-constexpr int64_t kGroupPanels = 4;        // panels a float product takes together
-constexpr int64_t kFloatRowBlock = 96;     // rows an item of work takes: a multiple of every tile height
-constexpr int64_t kIntegerRowBlock = 128;  // of kActTile
-
-int64_t pieces(int64_t n, int64_t size) { return (n + size - 1) / size; }
-
-void multiply_floats(ThreadPool& pool, const Panels& w, const float* x, int64_t rows, const float* bias, float* y) {
-  const int64_t columns = kGroupPanels * kRows, blocks = pieces(rows, kFloatRowBlock);
-  const int64_t item = columns * std::min(rows, kFloatRowBlock) * w.k;
-  pool.parallel_for(pieces(w.n, columns) * blocks, product_grain(item), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t column = i / blocks * columns, row = i % blocks * kFloatRowBlock;
-      kernels().gemm({.x = x + row * w.k,
-                      .x_stride = w.k,
-                      .x_step = 1,
-                      .rows = std::min(rows - row, kFloatRowBlock),
-                      .k = w.k,
-                      .kind = w.kind,
-                      .panels = w.data + column / kRows * w.panel_bytes,
-                      .panel_stride = w.k * kRows,
-                      .n = std::min(w.n - column, columns),
-                      .y = y + row * w.n + column,
-                      .y_stride = w.n,
-                      .bias = bias ? bias + column : nullptr});
-    }
-  });
-}
-
-struct QuantizedRows {
-  int8_t* q;
-  ActBlock* blocks;
-};
-
-QuantizedRows place_quantized(int64_t rows, int64_t k, std::span<std::byte> scratch) {
-  return {reinterpret_cast<int8_t*>(scratch.data()),
-          reinterpret_cast<ActBlock*>(scratch.data() + align64(static_cast<size_t>(rows * k)))};
-}
-
-QuantizedRows quantize(ThreadPool& pool, const float* x, int64_t rows, int64_t k, std::span<std::byte> scratch) {
-  QuantizedRows out = place_quantized(rows, k, scratch);
-  constexpr int64_t kCost = 8;  // a value costs about as much as eight integer products
-  pool.parallel_for(pieces(rows, kActTile), product_grain(kCost * kActTile * k), [&](int64_t begin, int64_t end) {
-    const int64_t row = begin * kActTile;
-    kernels().quantize_rows({.x = x + row * k,
-                             .x_stride = k,
-                             .rows = std::min(end * kActTile, rows) - row,
-                             .k = k,
-                             .q = out.q + row * k,
-                             .blocks = out.blocks + row * k / kBlockValues});
-  });
-  return out;
-}
-
-void multiply_integers(ThreadPool& pool, const Panels& w, const QuantizedRows& x, int64_t rows, const float* bias,
-                       float* y) {
-  const int64_t panels = n_panels(w.n), blocks = pieces(rows, kIntegerRowBlock);
-  const int64_t item = kRows * std::min(rows, kIntegerRowBlock) * w.k / 4;  // integer products are that much faster
-  pool.parallel_for(panels * blocks, product_grain(item), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end;) {  // neighbouring panels of one block of rows in one call
-      const int64_t row = i / panels * kIntegerRowBlock, panel = i % panels;
-      const int64_t last = std::min(panels, panel + end - i);
-      const int64_t column = panel * kRows;
-      kernels().gemm_int8({.q = x.q + row * w.k,
-                           .blocks = x.blocks + row * w.k / kBlockValues,
-                           .rows = std::min(rows - row, kIntegerRowBlock),
-                           .k = w.k,
-                           .kind = w.kind,
-                           .panels = reinterpret_cast<const uint8_t*>(w.data) + panel * w.panel_bytes,
-                           .panel_bytes = w.panel_bytes,
-                           .n = std::min(w.n, last * kRows) - column,
-                           .y = y + row * w.n + column,
-                           .y_stride = w.n,
-                           .bias = bias ? bias + column : nullptr});
-      i += last - panel;
-    }
-  });
 }
 
 }  // namespace
@@ -211,6 +165,10 @@ PanelKind panel_kind(DType dtype) {
       return PanelKind::Nibble8;
     case DType::Q4_K:
       return PanelKind::Nibble256;
+    case DType::Q5_K:
+      return PanelKind::Five256;
+    case DType::Q6_K:
+      return PanelKind::Six256;
     case DType::IQ4_NL:
     case DType::IQ4_XS:
       return PanelKind::NibbleIq4;
@@ -230,18 +188,40 @@ int64_t panel_bytes(PanelKind kind, int64_t k) {
     case PanelKind::F16:
     case PanelKind::BF16:
       return k * kRows * 2;
-    case PanelKind::Byte128:
-      return k / 32 * 544;
-    case PanelKind::Nibble8:
-      return k / 32 * 288;
-    case PanelKind::Nibble256:
-      return k / 256 * 2368;
-    case PanelKind::Byte6:
-      return k / 32 * 768;
-    case PanelKind::NibbleIq4:
-      return k / 32 * 320;
+#define PANEL(name, group_values, group_bytes, expanded_factors) \
+  case PanelKind::name:                                          \
+    return k / (group_values) * (group_bytes);
+#include "cpu/kernels/panels.def"
+#undef PANEL
   }
   return 0;
+}
+
+int64_t expanded_panel_bytes(PanelKind kind, int64_t k) {
+  switch (kind) {
+#define PANEL(name, group_values, group_bytes, expanded_factors) \
+  case PanelKind::name:                                          \
+    return k / kBlockValues * kRows * (4 * (expanded_factors) + kBlockValues);
+#include "cpu/kernels/panels.def"
+#undef PANEL
+    default:
+      return 0;
+  }
+}
+
+int64_t packed_bytes(DType dtype, const Shape& shape) {
+  const int64_t matrices = shape.rank() == 3 ? shape[0] : 1;
+  return matrices * n_panels(shape[-2]) * panel_bytes(panel_kind(dtype), shape[-1]);
+}
+
+Tensor packed_weight(const Weight& weight) {
+  if (!weight.packed.bytes()) return pack_weight(weight.data);
+  const int64_t expected = packed_bytes(weight.data.dtype(), weight.data.shape());
+  if (weight.packed.elements() != expected)
+    throw invalid_input("{}: packed in {} bytes, expected {} for {} {}. Convert the model again.", weight.name,
+                        weight.packed.elements(), expected, info(weight.data.dtype()).name,
+                        weight.data.shape().to_string());
+  return weight.packed;
 }
 
 Tensor pack_weight(const Tensor& weight) {
@@ -249,7 +229,7 @@ Tensor pack_weight(const Tensor& weight) {
   const int64_t n = shape[-2], k = shape[-1], matrices = shape.rank() == 3 ? shape[0] : 1;
   const int64_t bytes = panel_bytes(panel_kind(weight.dtype()), k);
   if (weight.elements() == 0) return {};
-  Tensor packed = Tensor::make(DType::U8, Shape{matrices * n_panels(n) * bytes});
+  Tensor packed = Tensor::make(DType::U8, Shape{packed_bytes(weight.dtype(), shape)});
   for (int64_t row = 0; row < matrices * n; ++row) {
     const int64_t panel = row / n * n_panels(n) + row % n / kRows;
     put_row(weight.dtype(), weight.bytes() + row * weight.row_bytes(), k, static_cast<int>(row % n % kRows),
@@ -277,19 +257,6 @@ void pack_floats(const float* matrix, int64_t row_stride, int64_t k_stride, int6
         for (int64_t i = 0; i < k; ++i) panels[i * kRows + r] = from[r * row_stride + i * k_stride];
     }
   }
-}
-
-size_t product_scratch(DType dtype, int64_t rows, int64_t k) {
-  if (panel_kind(dtype) < PanelKind::Byte128) return 0;
-  return align64(static_cast<size_t>(rows * k)) +
-         align64(sizeof(ActBlock) * static_cast<size_t>(rows * k / kBlockValues));
-}
-
-void multiply(ThreadPool& pool, const Panels& w, const float* x, int64_t rows, const float* bias, float* y,
-              std::span<std::byte> scratch) {
-  if (rows == 0 || w.n == 0) return;
-  if (!w.integer()) return multiply_floats(pool, w, x, rows, bias, y);
-  multiply_integers(pool, w, quantize(pool, x, rows, w.k, scratch), rows, bias, y);
 }
 
 }  // namespace galago::cpu

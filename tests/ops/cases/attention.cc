@@ -26,14 +26,16 @@ struct AttentionCase : OpCase {
   std::string variant() const override { return setup.name; }
   std::vector<Shape> shapes() const override {  // batch, queries, keys before them, key/value heads, d, dv
     if (setup.dtype == DType::Q8_0)             // whole blocks
-      return {{1, 1, 7, 2, 32, 64}, {2, 3, 4, 1, 64, 32}, {1, 33, 130, 2, 96, 96}, {1, 1, 300, 2, 128, 64}};
+      return {{1, 1, 7, 2, 32, 64}, {2, 3, 4, 1, 64, 32}, {1, 33, 130, 2, 96, 96}, {1, 1, 300, 2, 128, 64},
+              {1, 4, 1100, 3, 32, 32}};
     return shapes_of_any_width();
   }
 
   static std::vector<Shape> shapes_of_any_width() {  // batch, queries, keys before them, key/value heads, d, dv
     return {{1, 1, 0, 1, 1, 1},    {1, 1, 7, 2, 5, 3},      {2, 3, 4, 1, 8, 17},    {1, 7, 0, 2, 33, 16},
             {0, 3, 0, 1, 4, 4},    {1, 0, 3, 1, 4, 4},      {1, 17, 48, 2, 16, 16}, {1, 2, 200, 2, 64, 80},
-            {2, 70, 0, 3, 24, 33}, {1, 33, 130, 2, 72, 72}, {1, 1, 300, 2, 64, 64}};
+            {2, 70, 0, 3, 24, 33}, {1, 33, 130, 2, 72, 72}, {1, 1, 300, 2, 64, 64},
+            {2, 3, 1100, 3, 64, 96}};
   }
 
   Value build(Graph& g, Inputs& in) const override {

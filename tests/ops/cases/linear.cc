@@ -59,6 +59,7 @@ struct LinearCase : OpCase {
   }
 
   double tolerance() const override { return tolerance_of(dtype, kind); }
+  bool exact() const override { return kind == Activations::Exact; }
   bool differentiable() const override { return dtype == DType::F32; }
 };
 OP_CASE(LinearCase, DType::F32);
@@ -121,6 +122,7 @@ struct ExpertLinearCase : OpCase {
     return expert_linear(g, x, in.weight({kExperts, s[2], s[3]}, {-0.1, 0.1}, dtype), in.ids({s[0], s[1]}, kExperts));
   }
   double tolerance() const override { return tolerance_of(dtype, kind); }
+  bool exact() const override { return kind == Activations::Exact; }
   bool differentiable() const override { return dtype == DType::F32; }
 };
 OP_CASE(ExpertLinearCase, DType::F32);
