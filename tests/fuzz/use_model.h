@@ -80,7 +80,7 @@ inline void build_graphs(const Model& model, const Weights& weights) {
   if (!is_small(model)) return;
   use_pictures(model, weights);
   attempt([&] { extra_rows_graph(model, weights); });
-  attempt([&] { step_graph(model, weights, unbacked_caches(model.cache()), 3, 2, true); });
+  attempt([&] { step_graph(model, weights, unbacked_caches(model.cache()), 3, 2, StepLogits::Last); });
   attempt([&] { importance_graph(model, weights, 9, 4, 2, {.n_candidates = 4, .n_kept = 2}); });
 }
 

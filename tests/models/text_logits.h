@@ -30,7 +30,7 @@ inline std::vector<float> cached_logits_of(const Model& model, const Weights& we
   std::vector<float> last;
   for (int past = 0; past < n; past += chunk) {
     int count = std::min(chunk, n - past);
-    auto program = executor.compile(step_graph(model, weights, caches, count, 0, true));
+    auto program = executor.compile(step_graph(model, weights, caches, count, 0, StepLogits::Last));
     std::copy_n(ids.begin() + past, count, program->input("ids").i32().begin());
     std::iota(program->input("positions").i32().begin(), program->input("positions").i32().end(), past);
     program->input("past").i32()[0] = past;
