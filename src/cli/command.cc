@@ -4,9 +4,11 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "base/error.h"
 #include "cpu/executor.h"
+#include "cpu/footprint.h"
 #if GALAGO_WITH_TORCH
 #include "torch/executor.h"
 #endif
@@ -34,12 +36,17 @@ std::string spelled(std::string_view row_name) {
 
 std::shared_ptr<Executor> make_executor(const std::string& name, int n_threads) {
   if (name == "cpu") return cpu::make_executor(std::make_shared<ThreadPool>(n_threads));
+  if (name != "torch") throw usage_error("--executor {}: expected cpu or torch", name);
 #if GALAGO_WITH_TORCH
-  if (name == "torch") return torch_backend::make_executor();
-  throw usage_error("--executor {}: expected cpu or torch", name);
+  return torch_backend::make_executor();
 #else
   throw unsupported("--executor {}: this program was built without libtorch; only cpu is there", name);
 #endif
+}
+
+std::function<size_t(const Graph&)> cpu_program_bytes(int n_threads) {
+  if (n_threads <= 0) n_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  return [n_threads](const Graph& graph) { return cpu::program_bytes(graph, n_threads); };
 }
 
 void print_json(const Json& json) { fmt::print("{}\n", json.dump()); }

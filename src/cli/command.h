@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,9 @@ std::string spelled(std::string_view row_name);  // quant_report -> quant-report
 
 // "cpu" or "torch". Throws Unsupported for torch in a program built without it. n_threads 0 = one per processor.
 std::shared_ptr<Executor> make_executor(const std::string& name, int n_threads);
+
+// What a program of the cpu executor takes in memory, for estimates.
+std::function<size_t(const Graph&)> cpu_program_bytes(int n_threads);
 
 void print_json(const Json& json);  // one object to stdout
 

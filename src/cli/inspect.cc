@@ -9,7 +9,6 @@
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/run_options.h"
-#include "cpu/plan.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
 #include "models/language.h"
@@ -20,8 +19,6 @@ namespace galago::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kChunk = 512;  // as Session's
 
 struct Options {
   ModelFiles files;
@@ -46,10 +43,24 @@ Json weights_json(const Model& model, const Weights& weights) {
   return list;
 }
 
-Json memory_json(const Checkpoint& checkpoint, const Options& o) {
+SlicePlan example_plan(const PictureSpec& spec, const std::string& size) {
+  auto [width, height] = parse_size(size);
+  return find_slicing_policy(spec.policy).plan(width, height, spec.slice);
+}
+
+// For a turn with a picture of --size, where the model takes any.
+ExpectedUse expected_use(const Model& model, const Options& o) {
   const DType type = find_cache_type(o.cache_type);
-  MemoryEstimate m = estimate_memory(checkpoint, o.context, kChunk, {type, type},
-                                     [](const Graph& graph) { return cpu::plan_memory(graph, {}).arena_bytes; });
+  ExpectedUse use{.n_context = o.context, .types = {type, type}};
+  PictureSpec spec = model.pictures();
+  if (spec.policy.empty()) return use;
+  use.pictures = {example_plan(spec, o.size)};
+  use.prompt.assign(static_cast<size_t>(use.pictures[0].n_tiles()) * static_cast<size_t>(spec.tokens_per_tile), true);
+  return use;
+}
+
+Json memory_json(const Checkpoint& checkpoint, const Options& o) {
+  MemoryEstimate m = estimate_memory(checkpoint, expected_use(*checkpoint.model, o), cpu_program_bytes(0));
   return {{"context", m.n_context},
           {"weights_bytes", m.weights},
           {"kv_cache_bytes", m.cache},
@@ -60,8 +71,7 @@ Json memory_json(const Checkpoint& checkpoint, const Options& o) {
 Json pictures_json(const Model& model, const std::string& size) {
   PictureSpec spec = model.pictures();
   if (spec.policy.empty()) return nullptr;
-  auto [width, height] = parse_size(size);
-  int images = find_slicing_policy(spec.policy).plan(width, height, spec.slice).n_tiles();
+  int images = example_plan(spec, size).n_tiles();
   return {{"policy", spec.policy}, {"tile", spec.slice.tile}, {"tokens_per_tile", spec.tokens_per_tile},
           {"example_size", size},  {"tiles", images},         {"tokens_per_picture", images * spec.tokens_per_tile}};
 }
@@ -184,7 +194,7 @@ void define_inspect(CLI::App& app) {
                  "memory for this many tokens (default: what the model allows, at most 4096)")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--cache-type", o->cache_type, "memory for a cache of f32, f16 (default) or q8_0");
-  app.add_option("--size", o->size, "count the tokens of a picture of WIDTHxHEIGHT (640x480)");
+  app.add_option("--size", o->size, "count the tokens of a picture of WIDTHxHEIGHT (640x480), and memory for it");
   app.add_flag("--json", o->json, "everything as one JSON object");
   app.callback([o] { run(*o); });
 }

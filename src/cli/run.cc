@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -13,9 +14,9 @@
 #include "cli/run_options.h"
 #include "cli/tuned.h"
 #include "cpu/executor.h"
-#include "cpu/plan.h"
 #include "image/video.h"
 #include "runtime/estimate.h"
+#include "runtime/picture.h"
 #include "runtime/turn_executor.h"
 
 namespace galago::cli {
@@ -79,19 +80,68 @@ Json times_json(const Timings& t, double load_ms, double first_token_ms) {
           {"prefill", t.prefill}, {"generate", t.generate}, {"first_token", first_token_ms}};
 }
 
+// A picture, or a frame of a video, that comes before the prompt.
+struct Attachment {
+  Image image;
+  int max_tiles = 0;
+  bool is_frame = false;
+};
+
+void add_picture(std::vector<Attachment>& to, const std::string& path, const RunOptions& o) {
+  Image image = load_image(path);
+  to.push_back({o.stored ? std::move(image) : upright(std::move(image)), o.max_tiles});
+}
+
+void add_video(std::vector<Attachment>& to, const std::string& path, const RunOptions& o) {
+  const int tiles = o.max_tiles > 0 ? o.max_tiles : kFrameTiles;
+  for (Image& frame : sample_frames(path))
+    to.push_back({o.stored ? std::move(frame) : upright(std::move(frame)), tiles, true});
+}
+
+std::vector<Attachment> load_attachments(const RunOptions& o) {
+  std::vector<Attachment> attachments;
+  for (const std::string& path : o.images) add_picture(attachments, path, o);
+  for (const std::string& path : o.videos) add_video(attachments, path, o);
+  return attachments;
+}
+
+// The first turn: the pictures and the prompt. In a chat or a conversation that goes on it is not known yet.
+ExpectedUse expected_use(const Checkpoint& checkpoint, const RunOptions& o, EncodeMode mode,
+                         std::span<const Attachment> attachments) {
+  ExpectedUse use{.n_context = o.context,
+                  .chunk = o.chunk,
+                  .types = cache_types(o),
+                  .tile_batch = o.tile_batch,
+                  .max_draft = o.lookup || !o.draft.empty() ? o.max_draft : 0,
+                  .background = mode != EncodeMode::Coupled,
+                  .eager = mode == EncodeMode::Eager};
+  for (const Attachment& a : attachments)
+    use.pictures.push_back(plan_picture(a.image, picture_spec(checkpoint, a.max_tiles)));
+  const bool is_known = o.session_file.empty() && !(attachments.empty() && o.prompt.empty());
+  if (!is_known || !checkpoint.tokenizer) return use;
+  std::vector<TurnPart> parts;
+  for (size_t i = 0; i < attachments.size(); ++i)
+    parts.push_back({.picture = &use.pictures[i], .is_frame = attachments[i].is_frame});
+  parts.push_back({.text = o.prompt});
+  use.prompt = picture_places(checkpoint.model->prompt(*checkpoint.tokenizer, {.parts = parts, .system = o.system}));
+  return use;
+}
+
 // Before the weights are read and the cache is there, so that a machine that is too small shows in time.
-void print_memory(const Checkpoint& checkpoint, const RunOptions& o) {
+void print_memory(const Checkpoint& checkpoint, const RunOptions& o, EncodeMode mode,
+                  std::span<const Attachment> attachments) {
   if (quiet()) return;
-  MemoryEstimate m = estimate_memory(checkpoint, o.context, o.chunk, cache_types(o),
-                                     [](const Graph& graph) { return cpu::plan_memory(graph, {}).arena_bytes; });
+  MemoryEstimate m =
+      estimate_memory(checkpoint, expected_use(checkpoint, o, mode, attachments), cpu_program_bytes(o.threads));
   auto mb = [](size_t bytes) { return static_cast<double>(bytes) / 1e6; };
   note(fmt::format("memory for {} tokens: weights {:.1f} MB + cache {:.1f} MB + activations {:.1f} MB = {:.1f} MB",
                    m.n_context, mb(m.weights), mb(m.cache), mb(m.activations), mb(m.total())));
 }
 
-RunOptions prepared(const RunOptions& o, const Checkpoint& checkpoint) {
+RunOptions prepared(const RunOptions& o, const Checkpoint& checkpoint, bool chat,
+                    std::span<const Attachment> attachments) {
   RunOptions tuned = with_tuning(o, checkpoint);
-  print_memory(checkpoint, tuned);
+  print_memory(checkpoint, tuned, encode_mode(tuned, chat), attachments);
   return tuned;
 }
 
@@ -104,8 +154,9 @@ std::shared_ptr<Executor> executor_for(const RunOptions& o) {
 class Runner {
  public:
   Runner(const RunOptions& o, bool chat)
-      : checkpoint_(std::make_shared<Checkpoint>(load_checkpoint(o.files))),
-        o_(prepared(o, *checkpoint_)),
+      : attachments_(load_attachments(o)),
+        checkpoint_(std::make_shared<Checkpoint>(load_checkpoint(o.files))),
+        o_(prepared(o, *checkpoint_, chat, attachments_)),
         encode_(encode_mode(o_, chat)),
         executor_(take_turns(executor_for(o_))),
         session_(checkpoint_, executor_, session_options(o_, encode_)),
@@ -155,32 +206,21 @@ class Runner {
   }
 
   void attach_all() {
-    for (const std::string& path : o_.images) attach(path);
-    for (const std::string& path : o_.videos) attach_video(path);
-    if (encode_ == EncodeMode::Eager) session_.prefill_pictures();
-  }
-
-  Image oriented(Image image) const { return o_.stored ? std::move(image) : upright(std::move(image)); }
-
-  void attach(const std::string& path) {
-    session_.attach_image([this, path] { return oriented(load_image(path)); }, o_.max_tiles);
-  }
-
-  // Typed in a chat: what is wrong with the file is said at once.
-  void attach_now(const std::string& path) {
-    session_.attach_image(oriented(load_image(path)), o_.max_tiles);
-    if (encode_ == EncodeMode::Eager) session_.prefill_pictures();
-  }
-
-  void attach_video(const std::string& path) {
     Progress progress("frames");
-    std::vector<Image> frames = sample_frames(path);
-    for (size_t i = 0; i < frames.size() && !interrupted(); ++i) {
-      const int tiles = o_.max_tiles > 0 ? o_.max_tiles : kFrameTiles;
-      session_.attach_image(oriented(std::move(frames[i])), tiles);
+    std::vector<Attachment> attachments = std::exchange(attachments_, {});
+    for (size_t i = 0; i < attachments.size() && !interrupted(); ++i) {
+      const bool is_frame = attachments[i].is_frame;
+      attach(std::move(attachments[i]));
+      if (!is_frame) continue;
       session_.wait();  // so that the progress is true
-      progress.show(static_cast<double>(i + 1), static_cast<double>(frames.size()));
+      progress.show(static_cast<double>(i + 1), static_cast<double>(attachments.size()));
     }
+    if (encode_ == EncodeMode::Eager) session_.prefill_pictures();
+  }
+
+  void attach(Attachment a) {
+    a.is_frame ? session_.attach_frame(std::move(a.image), a.max_tiles)
+               : session_.attach_image(std::move(a.image), a.max_tiles);
   }
 
   // A line of the chat that is a command; false: it is a message.
@@ -188,8 +228,8 @@ class Runner {
     auto argument = [&](std::string_view command) {
       return line.starts_with(command) ? std::optional(line.substr(command.size())) : std::nullopt;
     };
-    if (auto path = argument("/image ")) return attach_now(*path), true;
-    if (auto path = argument("/video ")) return attach_video(*path), true;
+    if (auto path = argument("/image ")) return add_picture(attachments_, *path, o_), attach_all(), true;
+    if (auto path = argument("/video ")) return add_video(attachments_, *path, o_), attach_all(), true;
     if (line == "/undo") return session_.rewind_turns(), true;
     if (line == "/reset") return session_.reset(), true;
     return false;
@@ -228,6 +268,7 @@ class Runner {
   }
 
   Stopwatch since_start_;
+  std::vector<Attachment> attachments_;  // read, not yet encoded
   std::shared_ptr<Checkpoint> checkpoint_;
   RunOptions o_;
   EncodeMode encode_;

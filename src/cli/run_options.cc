@@ -11,6 +11,9 @@ EarlyStopping early_stopping(const std::string& name) {
 
 CLI::Option* add_inputs(CLI::App& app, RunOptions& o) {
   add_model_options(app, o.files);
+  app.add_option("--lora-apart", o.files.loras_apart,
+                 "a LoRA adapter to keep beside the weights, which may be quantized; may be repeated")
+      ->allow_extra_args(false);
   CLI::Option* prompt =
       app.add_option("-p,--prompt", o.prompt, "the question, or the beginning of the text to continue");
   app.add_option("--system", o.system, "instead of the model's own system text");

@@ -367,7 +367,10 @@ Language read_language(const Json& json, const std::string& subject) {
 
 CacheSpec cache_of(const Language& l) {
   const DecoderConfig& c = l.decoder;
-  return {c.n_blocks, c.n_kv_heads, c.d_head(), l.max_context, c.latent ? c.latent->d_value : 0};
+  CacheSpec spec{c.n_blocks, c.n_kv_heads, c.d_head(), l.max_context, c.latent ? c.latent->d_value : 0};
+  spec.table_grows = c.rope_dynamic > 0;
+  spec.table_until = spec.table_grows || !c.rope_long_factors.empty() ? c.rope_trained : 0;
+  return spec;
 }
 
 void language_rows(SpecList& rows, const Language& l, Dialect dialect, const std::string& prefix) {

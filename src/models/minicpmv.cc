@@ -213,7 +213,8 @@ class MiniCpmV final : public Model {
         b.words(part.text);
         continue;
       }
-      if (c_.image_ids) b.markup(fmt::format("<image_id>{}</image_id>", turn.n_pictures_before + picture));
+      if (c_.image_ids && !part.is_frame)
+        b.markup(fmt::format("<image_id>{}</image_id>", turn.n_pictures_before + picture));
       add_slices(b, *part.picture, picture++);
     }
   }

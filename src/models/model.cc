@@ -17,6 +17,12 @@ Shape WeightSpec::part_shape(const StoredAs& as, size_t part) const {
   return result;
 }
 
+bool CacheSpec::same_table(int64_t n, int64_t other) const {
+  if (table_until == 0 || n == other) return true;
+  const bool is_long = n > table_until, other_is_long = other > table_until;
+  return is_long == other_is_long && !(is_long && table_grows);
+}
+
 #define FAMILY(function) Family function##_family();
 #include "models/models.def"
 #undef FAMILY

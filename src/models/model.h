@@ -65,6 +65,12 @@ struct PictureSpec {
 struct CacheSpec {
   int n_layers = 0, n_kv_heads = 0, d_head = 0, max_context = 0;
   int d_value = 0;  // width of a value head where it differs from a key head's
+  // Keys are turned by a table of positions. In contexts of more than this many tokens it is another one (longrope), or
+  // with `table_grows` one of each length's own (dynamic NTK). 0: all contexts have the same.
+  int table_until = 0;
+  bool table_grows = false;
+  // Whether keys of a context of n tokens stand in one of `other` as if they had been made there.
+  bool same_table(int64_t n, int64_t other) const;
 };
 
 // A prompt in reading order: runs of token ids, then rows of one picture. The rows of a picture are those of its tiles
@@ -79,6 +85,7 @@ struct PromptPiece {
 struct TurnPart {
   std::string text;
   const SlicePlan* picture = nullptr;  // instead of text
+  bool is_frame = false;               // the picture is one of a video: it has no number of its own
 };
 
 struct UserTurn {

@@ -44,7 +44,9 @@ Value experts(const Scope& s, Value x, const MlpOptions& o) {
 }  // namespace
 
 Value linear(const Scope& s, Value x) {
-  Value y = linear(s.graph(), x, s.weight("weight"), s.optional("bias"));
+  Graph& g = s.graph();
+  Value y = linear(g, x, s.weight("weight"), s.optional("bias"));
+  if (s.has("lora_a")) y = add(g, y, linear(g, linear(g, x, s.weight("lora_a")), s.weight("lora_b")));
   return s.picture_rows().valid() && s.has("plora_a") ? add_partial_lora(s, x, y) : y;
 }
 

@@ -6,8 +6,9 @@
 
 namespace galago {
 
-// x [..., k] -> [..., n_out]. With weights plora_a [r, k] and plora_b [n_out, r] (scaled): a partial LoRA (4KHD, arXiv
-// 2404.06512), added to the picture rows of x [1, T, k] only.
+// x [..., k] -> [..., n_out]. With weights lora_a [r, k] and lora_b [n_out, r] (scaled): an adapter that was not
+// merged, y = W x + lora_b (lora_a x). With weights plora_a [r, k] and plora_b [n_out, r] (scaled): a partial LoRA
+// (4KHD, arXiv 2404.06512), added to the picture rows of x [1, T, k] only.
 Value linear(const Scope& s, Value x);
 Value layer_norm(const Scope& s, Value x, float eps);
 Value rms_norm(const Scope& s, Value x, float eps);
@@ -29,7 +30,8 @@ Value mlp(const Scope& s, Value x, const MlpOptions& options);
 
 // Joins f x f neighbouring tokens of a g x g grid into one: [N, g*g, c] -> [N, (g/f)^2, f*f*c]; the channels of the
 // joined token are those of (row offset, column offset) in row-major order (huggingface/nanoVLM, modality projector;
-// InternVL's pixel shuffle "v2"; InternLM-XComposer2-4KHD). by_columns: the joined tokens column by column instead of row by row (VILA).
+// InternVL's pixel shuffle "v2"; InternLM-XComposer2-4KHD). by_columns: the joined tokens column by column instead of
+// row by row (VILA).
 Value pixel_shuffle(Graph& g, Value tokens, int factor, bool by_columns = false);
 
 }  // namespace galago

@@ -12,6 +12,7 @@
 #include "formats/merged_source.h"
 #include "models/language.h"
 #include "runtime/gguf_tokenizer.h"
+#include "runtime/lora_weights.h"
 #include "text/chat_template.h"
 #include "text/load_tokenizer.h"
 
@@ -140,7 +141,9 @@ ModelSource open_model(const ModelFiles& files) {
 Checkpoint load_checkpoint(const ModelFiles& files) {
   ModelSource source = open_model(files);
   for (const std::string& warning : source.weights->warnings()) note(warning);
-  return {files.model, source.model, load_weights(*source.model, *source.weights, source.names), source.tokenizer};
+  Weights weights = load_weights(*source.model, *source.weights, source.names);
+  for (const std::string& lora : files.loras_apart) add_adapter(weights, *source.model, open_lora(lora));
+  return {files.model, source.model, std::move(weights), source.tokenizer};
 }
 
 Checkpoint load_checkpoint(const std::string& path) { return load_checkpoint(ModelFiles{.model = path}); }

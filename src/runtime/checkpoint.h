@@ -25,7 +25,8 @@ struct ModelFiles {
                       // as safetensors or .bin, tokenizer files), or a weight file with `config`
   std::string mmproj;  // llama.cpp: the vision partner; empty: found beside the text model if there is exactly one
   std::string config;  // config.json of a bare weight file; a tokenizer beside it is used
-  std::vector<std::string> loras;  // adapters to merge, in this order
+  std::vector<std::string> loras;        // adapters to merge, in this order
+  std::vector<std::string> loras_apart;  // adapters to keep beside the weights; only load_checkpoint() knows them
 };
 
 // Where the weights of these files come from and how they are named.

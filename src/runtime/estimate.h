@@ -11,9 +11,9 @@ namespace galago {
 
 struct MemoryEstimate {  // bytes
   int n_context = 0;
-  size_t weights = 0;      // as stored; copies that an executor packs are not counted
+  size_t weights = 0;      // as stored; copies that an executor packs take their place
   size_t cache = 0;        // keys and values
-  size_t activations = 0;  // of a prompt's piece and of a picture's tile, scratch of kernels not counted
+  size_t activations = 0;  // programs that are kept for pictures and for pieces of the prompt, and rows of pictures
   size_t total() const { return weights + cache + activations; }
 };
 
@@ -34,11 +34,27 @@ Operations count_operations(const Graph& graph);
 Operations prompt_operations(const Checkpoint& checkpoint, int n_tokens);       // run in one piece
 Operations picture_operations(const Checkpoint& checkpoint, const SlicePlan&);  // all tiles
 
-// What an executor needs for the values of one run of a graph: cpu::plan_memory(graph, {}).arena_bytes.
-using ArenaBytes = std::function<size_t(const Graph&)>;
+// The largest turn that a session will be asked for.
+struct ExpectedUse {
+  int n_context = 0;  // 0: what a session takes by default
+  int chunk = 512;    // longest piece of prompt run at once
+  CacheTypes types;
+  int tile_batch = 0;                    // EncoderOptions::tile_batch
+  int max_draft = 0;                     // tokens drafted behind one
+  bool background = false;               // pictures are encoded while the prompt is run
+  bool eager = false;                    // pictures are run before the rest of the prompt: Session::prefill_pictures()
+  std::vector<SlicePlan> pictures = {};  // none: one tile, so that a picture may come
+  // A place of the prompt each, true where a row of a picture stands; empty: one chunk of text.
+  std::vector<bool> prompt = {};
+};
 
-// n_context 0: what a session takes by default. Throws InvalidInput if the model has no places for so many tokens.
-MemoryEstimate estimate_memory(const Checkpoint& checkpoint, int n_context, int chunk, CacheTypes types,
-                               const ArenaBytes& arena_bytes);
+// ExpectedUse::prompt of a turn that Model::prompt has put together.
+std::vector<bool> picture_places(std::span<const PromptPiece> prompt);
+
+// What an executor needs for one program, for example cpu::program_bytes.
+using ProgramBytes = std::function<size_t(const Graph&)>;
+
+// Throws InvalidInput if the model has no places for so many tokens.
+MemoryEstimate estimate_memory(const Checkpoint& checkpoint, const ExpectedUse& use, const ProgramBytes& program_bytes);
 
 }  // namespace galago

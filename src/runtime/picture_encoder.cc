@@ -18,11 +18,17 @@ namespace {
 
 double sum(const std::vector<double>& times) { return std::accumulate(times.begin(), times.end(), 0.0); }
 
-// Gives a view's tiles out in groups of `batch`, the rest one by one. The time of waiting for `take` is not counted.
+// Tiles of the next group of a view of n: groups of `batch`, the rest one by one.
+int64_t group_size(int64_t n, int64_t n_left, int batch) {
+  const int64_t usual = batch > 0 ? batch : n;
+  return n_left >= usual ? usual : 1;
+}
+
+// Gives a view's tiles out in groups. The time of waiting for `take` is not counted.
 bool cut_groups(const Tensor& tiles, int batch, Stopwatch& clock, const TakeGroup& take) {
-  const int64_t n = tiles.shape()[0], usual = batch > 0 ? batch : n;
+  const int64_t n = tiles.shape()[0];
   for (int64_t begin = 0, end; begin < n; begin = end) {
-    end = begin + (n - begin >= usual ? usual : 1);
+    end = begin + group_size(n, n - begin, batch);
     if (!take({tiles.rows(begin, end), clock.lap_ms()})) return false;
     clock.lap_ms();
   }
@@ -30,6 +36,16 @@ bool cut_groups(const Tensor& tiles, int batch, Stopwatch& clock, const TakeGrou
 }
 
 }  // namespace
+
+std::vector<Shape> group_shapes(const SlicePlan& plan, int tile_batch) {
+  std::vector<Shape> shapes;
+  for (const SliceView& view : plan.views) {
+    const int64_t n = view.n_tiles();
+    for (int64_t begin = 0; begin < n; begin += shapes.back()[0])
+      shapes.push_back({group_size(n, n - begin, tile_batch), 3, view.tile_height(), view.tile_width()});
+  }
+  return shapes;
+}
 
 // A picture that is being encoded, and how far that is.
 struct PictureEncoder::Filling {
@@ -42,14 +58,6 @@ struct PictureEncoder::Filling {
     picture.finish(prepare_ms, encode_ms, std::move(times));
   }
 };
-
-PictureSpec PictureEncoder::spec(int max_tiles) const {
-  PictureSpec spec = checkpoint_->model->pictures();
-  if (spec.policy.empty()) throw invalid_input("{}: this model takes no pictures", checkpoint_->path);
-  if (max_tiles > 0) spec.slice.max_tiles = std::min(spec.slice.max_tiles, max_tiles);
-  spec.slice.min_tiles = std::min(spec.slice.min_tiles, spec.slice.max_tiles);
-  return spec;
-}
 
 EncodedPicture PictureEncoder::encode(const Image& image, int max_tiles) {
   PendingPicture picture;
@@ -67,7 +75,7 @@ void PictureEncoder::fill(PendingPicture& picture, const PictureSource& source, 
 }
 
 EncodedPicture PictureEncoder::encode(const PreparedPicture& prepared) {
-  spec(0);
+  picture_spec(*checkpoint_);  // throws if the model takes no pictures
   PendingPicture picture;
   EncodedPicture begin = begun(prepared.plan);
   Filling filling{picture, begin.rows};
@@ -82,9 +90,9 @@ EncodedPicture PictureEncoder::encode(const PreparedPicture& prepared) {
 
 void PictureEncoder::encode_into(PendingPicture& picture, const PictureSource& source, int max_tiles) {
   Stopwatch clock;
-  const PictureSpec pictures = spec(max_tiles);
+  const PictureSpec pictures = picture_spec(*checkpoint_, max_tiles);
   const Image image = source();
-  const SlicePlan plan = find_slicing_policy(pictures.policy).plan(image.width, image.height, pictures.slice);
+  const SlicePlan plan = plan_picture(image, pictures);
   std::optional<Digest> key;
   if (cache_ || options_.with_keys) key = picture_key(digest(), image, plan, pictures);
   if (cache_)
@@ -173,8 +181,7 @@ const Digest& PictureEncoder::digest() {
 Program& PictureEncoder::program(const Shape& pixels) {
   auto found = std::find_if(programs_.begin(), programs_.end(), [&](auto& p) { return p.pixels == pixels; });
   if (found != programs_.end()) return *found->program;
-  constexpr size_t kKept = 4;  // a global view, and a group and single tiles of two grids
-  if (programs_.size() >= kKept) programs_.erase(programs_.begin());
+  if (std::ssize(programs_) >= kKeptPrograms) programs_.erase(programs_.begin());
   programs_.push_back({pixels, executor_->compile(encode_graph(*checkpoint_->model, checkpoint_->weights, pixels))});
   return *programs_.back().program;
 }

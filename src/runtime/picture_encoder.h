@@ -28,6 +28,9 @@ constexpr int kPreparedGroups = 2;  // of tiles that wait between the stages
 
 using PictureSource = std::function<Image()>;  // decodes the picture; called once
 
+// Of the pixels of all groups of a picture, in the order they run: a program each.
+std::vector<Shape> group_shapes(const SlicePlan& plan, int tile_batch);
+
 // Tiles that run together.
 struct TileGroup {
   Tensor pixels;          // f32 [n, 3, h, w]
@@ -39,6 +42,8 @@ using GroupMaker = std::function<void(const TakeGroup&)>;
 // One thread at a time.
 class PictureEncoder {
  public:
+  static constexpr std::ptrdiff_t kKeptPrograms = 4;  // a global view, and a group and single tiles of two grids
+
   PictureEncoder(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Executor> executor,
                  std::shared_ptr<PictureCache> cache = nullptr, const EncoderOptions& options = {})
       : checkpoint_(std::move(checkpoint)),
@@ -61,7 +66,6 @@ class PictureEncoder {
     std::unique_ptr<Program> program;
   };
   struct Filling;
-  PictureSpec spec(int max_tiles) const;  // throws InvalidInput if the model takes no pictures
   Shape shape_of(const SlicePlan& plan);  // of the rows of a picture
   EncodedPicture begun(SlicePlan plan);
   void encode_into(PendingPicture& picture, const PictureSource& source, int max_tiles);

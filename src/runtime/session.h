@@ -90,6 +90,7 @@ class Session {
   // this returns at once, append() waits for what it needs, and throws what went wrong.
   void attach_image(Image image, int max_tiles = 0);
   void attach_image(PictureSource source, int max_tiles = 0);  // decodes the file too
+  void attach_frame(Image image, int max_tiles = 0);           // the same, of a video
   void add_text(std::string_view text);                        // comes next in the turn of the user
   // Runs what the turn is sure to begin with: everything up to the last picture so far; in the background while the
   // user still types. append() goes on behind it, with the same result. Models that leave rows out of a prompt wait for
@@ -139,6 +140,7 @@ class Session {
   friend struct SessionFile;
   using Pictures = std::vector<std::shared_ptr<PendingPicture>>;
 
+  void attach(PictureSource source, int max_tiles, bool is_frame);
   std::vector<PromptPiece> prompt_pieces(std::vector<TurnPart>& parts, const Pictures& pictures) const;
   PromptRows lay_out(std::vector<TurnPart> parts, const Pictures& pictures) const;
   bool prunes(const Pictures& pictures) const;

@@ -11,16 +11,16 @@ namespace galago {
 namespace {
 
 constexpr char kMagic[8] = {'G', 'A', 'L', 'A', 'G', 'O', 'S', 'E'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr uint32_t kMaxSystemBytes = 1 << 20;
 
 struct Header {
   char magic[8];
   uint32_t version, key_type, value_type, n_parts;
   Digest model;
-  uint32_t n_past, n_turns, n_pictures, n_system;
+  uint32_t n_context, n_past, n_turns, n_pictures, n_system;
 };
-static_assert(sizeof(Header) == 72);
+static_assert(sizeof(Header) == 76);
 
 uint64_t longest_file(const KvCache& cache) {
   const uint64_t n = static_cast<uint64_t>(cache.n_context());
@@ -32,7 +32,7 @@ void require(bool ok, const std::string& path, fmt::format_string<Args...> forma
   if (!ok) throw invalid_input("{}: {}", path, fmt::format(format, std::forward<Args>(args)...));
 }
 
-void check_header(const Header& found, const Header& own, int n_context, const std::string& path) {
+void check_header(const Header& found, const Header& own, const CacheSpec& spec, const std::string& path) {
   require(std::memcmp(found.magic, kMagic, sizeof kMagic) == 0, path, "not a session of galago");
   require(found.version == kVersion, path, "a session of version {}; this program reads version {}", found.version,
           kVersion);
@@ -40,8 +40,11 @@ void check_header(const Header& found, const Header& own, int n_context, const s
           "a session of another model; load that model, or begin a new session");
   require(found.key_type == own.key_type && found.value_type == own.value_type, path,
           "a session with another cache type; choose it with --cache-type");
-  require(found.n_past <= static_cast<uint32_t>(n_context), path,
-          "the session has {} places, the context {}; use -c to make it longer", found.n_past, n_context);
+  require(found.n_past <= own.n_context, path, "the session has {} places, the context {}; use -c to make it longer",
+          found.n_past, own.n_context);
+  require(spec.same_table(found.n_context, own.n_context), path,
+          "this model turns keys by the length of the context; the session's was {}, this one is {}; use -c {}",
+          found.n_context, own.n_context, found.n_context);
   require(found.n_turns <= found.n_past && found.n_pictures <= found.n_past && found.n_system <= kMaxSystemBytes, path,
           "{} turns, {} pictures and {} bytes of system text in {} places: damaged", found.n_turns, found.n_pictures,
           found.n_system, found.n_past);
@@ -66,6 +69,7 @@ struct SessionFile {
     h.value_type = info(s.options_.value_type).file_id;
     h.n_parts = static_cast<uint32_t>(s.cache_->n_parts());
     h.model = model_digest(*s.checkpoint_);
+    h.n_context = static_cast<uint32_t>(s.n_context());
     h.n_past = static_cast<uint32_t>(s.n_past());
     h.n_turns = static_cast<uint32_t>(s.n_turns());
     h.n_pictures = static_cast<uint32_t>(s.n_pictures_);
@@ -109,7 +113,7 @@ void Session::load(const std::string& path) {
   const std::string bytes = read_file(path, longest_file(*cache_));
   ByteReader reader(std::as_bytes(std::span(bytes)), path);
   const Header header = reader.read<Header>("the header");
-  check_header(header, SessionFile::header(*this), options_.n_context, path);
+  check_header(header, SessionFile::header(*this), checkpoint_->model->cache(), path);
   auto system = read_values<char>(reader, header.n_system, "the system text");
   auto history = read_values<int32_t>(reader, header.n_past, "the tokens");
   auto turns = read_values<Turn>(reader, header.n_turns, "the turns");

@@ -31,10 +31,16 @@ PictureRow find_row(const float* row, std::span<const std::shared_ptr<PendingPic
 // --------------------------------------------------------------------------------------------------------------
 
 void Session::attach_image(Image image, int max_tiles) {
-  attach_image([image = std::move(image)] { return image; }, max_tiles);
+  attach([image = std::move(image)] { return image; }, max_tiles, false);
 }
 
-void Session::attach_image(PictureSource source, int max_tiles) {
+void Session::attach_image(PictureSource source, int max_tiles) { attach(std::move(source), max_tiles, false); }
+
+void Session::attach_frame(Image image, int max_tiles) {
+  attach([image = std::move(image)] { return image; }, max_tiles, true);
+}
+
+void Session::attach(PictureSource source, int max_tiles, bool is_frame) {
   auto picture = std::make_shared<PendingPicture>();
   auto encode = [this, picture, source = std::move(source), max_tiles] { encoder_.fill(*picture, source, max_tiles); };
   if (worker_) {
@@ -44,7 +50,7 @@ void Session::attach_image(PictureSource source, int max_tiles) {
     count(*picture);
   }
   pictures_.push_back(std::move(picture));
-  parts_.emplace_back();
+  parts_.push_back({.is_frame = is_frame});
 }
 
 void Session::count(const PendingPicture& picture) {

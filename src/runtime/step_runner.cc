@@ -6,10 +6,7 @@
 namespace galago {
 namespace {
 
-// A program takes this many rows of pictures or a multiple, so that pieces of one length share few programs.
 constexpr int kRowStep = 64;
-constexpr int kShort = 17;  // pieces up to this length are those of answers: a token, and drafted ones
-constexpr std::ptrdiff_t kKeptShort = 20, kKeptLong = 3;  // programs
 
 // One token of each of B sequences: inputs as step_graph's, "ids" i32 [B, 1]; output "logits" [B, V].
 std::shared_ptr<Graph> batch_step_graph(const Model& model, const Weights& weights, const KvCache& cache) {
@@ -23,14 +20,17 @@ std::shared_ptr<Graph> batch_step_graph(const Model& model, const Weights& weigh
   return graph;
 }
 
-int padded_rows(int n_rows, int n_tokens) { return std::min(n_tokens, (n_rows + kRowStep - 1) / kRowStep * kRowStep); }
-
 }  // namespace
+
+StepShape step_shape(int n_tokens, int n_rows, StepLogits logits) {
+  if (n_tokens == 1 && logits == StepLogits::All) logits = StepLogits::Last;
+  return {n_tokens, std::min(n_tokens, (n_rows + kRowStep - 1) / kRowStep * kRowStep), logits};
+}
 
 void StepRunner::run(std::span<const int32_t> ids, std::span<const float* const> rows, int past, StepLogits logits) {
   const int n_tokens = static_cast<int>(ids.size());
   const int n_rows = static_cast<int>(std::count_if(rows.begin(), rows.end(), [](const float* row) { return row; }));
-  Program& step = program(n_tokens, padded_rows(n_rows, n_tokens), logits);
+  Program& step = program(step_shape(n_tokens, n_rows, logits));
   start(step, ids, past);
   if (n_rows > 0) fill_rows(step, rows);
   step.run();
@@ -39,7 +39,7 @@ void StepRunner::run(std::span<const int32_t> ids, std::span<const float* const>
 
 void StepRunner::run_batch(std::span<const int32_t> ids, int past) {
   CHECK(static_cast<int>(ids.size()) == cache_.batch(), "{} tokens for {} sequences", ids.size(), cache_.batch());
-  Program& step = program(1, 0, StepLogits::Last);
+  Program& step = program({1, 0, StepLogits::Last});
   start(step, ids, past);
   step.run();
   logits_ = step.output("logits");
@@ -70,20 +70,18 @@ void StepRunner::fill_rows(Program& step, std::span<const float* const> rows) {
   }
 }
 
-Program& StepRunner::program(int n_tokens, int n_rows, StepLogits logits) {
-  if (n_tokens == 1 && logits == StepLogits::All) logits = StepLogits::Last;
-  auto found = std::find_if(programs_.begin(), programs_.end(), [&](const StepProgram& p) {
-    return p.n_tokens == n_tokens && p.n_rows == n_rows && p.logits == logits;
-  });
+Program& StepRunner::program(const StepShape& shape) {
+  auto found = std::find_if(programs_.begin(), programs_.end(), [&](const StepProgram& p) { return p.shape == shape; });
   if (found != programs_.end()) {
     std::rotate(found, found + 1, programs_.end());
     return *programs_.back().program;
   }
-  make_room(n_tokens);
+  make_room(shape.n_tokens);
   const Checkpoint& c = *checkpoint_;
-  auto graph = cache_.batch() > 1 ? batch_step_graph(*c.model, c.weights, cache_)
-                                  : step_graph(*c.model, c.weights, cache_.layers(), n_tokens, n_rows, logits);
-  programs_.push_back({n_tokens, n_rows, logits, executor_->compile(std::move(graph))});
+  auto graph = cache_.batch() > 1
+                   ? batch_step_graph(*c.model, c.weights, cache_)
+                   : step_graph(*c.model, c.weights, cache_.layers(), shape.n_tokens, shape.n_rows, shape.logits);
+  programs_.push_back({shape, executor_->compile(std::move(graph))});
   ++n_compiled_;
   return *programs_.back().program;
 }
@@ -97,10 +95,10 @@ size_t StepRunner::activation_bytes() const {
 // Short and long pieces do not drive each other out; the one-token program always stays.
 void StepRunner::make_room(int n_tokens) {
   const bool is_short = n_tokens <= kShort;
-  auto same_kind = [&](const StepProgram& p) { return (p.n_tokens <= kShort) == is_short; };
+  auto same_kind = [&](const StepProgram& p) { return (p.shape.n_tokens <= kShort) == is_short; };
   if (std::count_if(programs_.begin(), programs_.end(), same_kind) < (is_short ? kKeptShort : kKeptLong)) return;
   programs_.erase(std::find_if(programs_.begin(), programs_.end(),
-                               [&](const StepProgram& p) { return same_kind(p) && p.n_tokens > 1; }));
+                               [&](const StepProgram& p) { return same_kind(p) && p.shape.n_tokens > 1; }));
 }
 
 }  // namespace galago

@@ -13,9 +13,23 @@
 
 namespace galago {
 
+// What a program of one piece is made for: tokens, rows of pictures among them, and the logits it ends in.
+struct StepShape {
+  int n_tokens, n_rows;
+  StepLogits logits;
+  bool operator==(const StepShape&) const = default;
+};
+
+// For a piece with n_rows rows of pictures: a program takes a multiple of some rows, so that pieces of one length share
+// few programs.
+StepShape step_shape(int n_tokens, int n_rows, StepLogits logits);
+
 // One thread. The cache must outlive it.
 class StepRunner {
  public:
+  static constexpr int kShort = 17;  // pieces up to this length are those of answers: a token, and drafted ones
+  static constexpr std::ptrdiff_t kKeptShort = 20, kKeptLong = 3;  // programs
+
   StepRunner(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Executor> executor, const KvCache& cache)
       : checkpoint_(std::move(checkpoint)), executor_(std::move(executor)), cache_(cache) {}
 
@@ -31,11 +45,10 @@ class StepRunner {
 
  private:
   struct StepProgram {
-    int n_tokens, n_rows;
-    StepLogits logits;
+    StepShape shape;
     std::unique_ptr<Program> program;
   };
-  Program& program(int n_tokens, int n_rows, StepLogits logits);
+  Program& program(const StepShape& shape);
   void start(Program& step, std::span<const int32_t> ids, int past);
   void fill_rows(Program& step, std::span<const float* const> rows);
   void make_room(int n_tokens);

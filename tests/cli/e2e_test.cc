@@ -2,6 +2,7 @@
 // other in one folder, which holds the pictures and models of prepare():
 //   {"run": "slice --policy square 64x48",   the command line after "galago", as the shell would read it
 //    "stdin": "...",                         optional
+//    "needs": "name",                        optional: the step is left out unless this file is beside the program
 //    "exit": 0,                              0 done, 1 failed, 2 wrong usage
 //    "stdout": "...",                        exact; or
 //    "json": {...},                          stdout is one JSON object with (at least) these fields; or
@@ -62,13 +63,15 @@ Image small_picture() {
   return image;
 }
 
-// What every transcript may use: picture.png, broken.png, and the random models nano/ and hf/.
+// What every transcript may use: picture.png, broken.png, clip.mp4 (90 frames of 64 x 48, ten a second), and the random
+// models nano/ and hf/.
 void prepare(const fs::path& folder) {
   fs::remove_all(folder);
   fs::create_directories(folder);
   write_png((folder / "picture.png").string(), small_picture());
   std::string png = read_file((folder / "picture.png").string());
   write_file((folder / "broken.png").string(), std::string_view(png).substr(0, png.size() / 2));
+  fs::copy_file(GALAGO_SOURCE_DIR "/tests/image/video/counter.mp4", folder / "clip.mp4");
   ASSERT_EQ(run(folder, "data random-model nanovlms --out nano", "").exit, 0);
   ASSERT_EQ(run(folder, "data random-model hf-nanovlm --out hf", "").exit, 0);
 }
@@ -111,12 +114,18 @@ void check_step(const Json& step, const fs::path& folder) {
     EXPECT_TRUE(fs::exists(folder / file.get<std::string>())) << file;
 }
 
+bool can_run(const Json& step) {
+  return !step.contains("needs") ||
+         fs::exists(fs::path(GALAGO_BINARY).parent_path() / step["needs"].get<std::string>());
+}
+
 class EndToEnd : public testing::TestWithParam<std::string> {};
 
 TEST_P(EndToEnd, Transcript) {
   fs::path folder = fs::path(testing::TempDir()) / fmt::format("galago-e2e-{}-{}", GetParam(), getpid());
   prepare(folder);
   for (const Json& step : read_json(kTranscripts + "/" + GetParam() + ".json")) {
+    if (!can_run(step)) continue;
     SCOPED_TRACE("galago " + step["run"].get<std::string>());
     check_step(step, folder);
   }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "cpu/executor.h"
+#include "cpu/footprint.h"
 #include "graph/builder.h"
 #include "tests/support/count_allocations.h"
 
@@ -60,6 +61,15 @@ TEST(NoAllocation, RunAllocatesNothing) {
       EXPECT_EQ(n_allocations - before, 0) << "run " << run << " of " << tokens << " tokens";
     }
     EXPECT_GT(program->activation_bytes(), 0u);
+  }
+}
+
+TEST(NoAllocation, TheMemoryIsToldBeforehand) {
+  constexpr int kThreads = 3;
+  auto executor = cpu::make_executor(std::make_shared<ThreadPool>(kThreads));
+  for (int tokens : {1, 9}) {
+    auto layer = make_layer(tokens);
+    EXPECT_EQ(cpu::program_bytes(*layer, kThreads), executor->compile(layer)->activation_bytes()) << tokens;
   }
 }
 

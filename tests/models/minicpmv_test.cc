@@ -547,6 +547,17 @@ TEST(MiniCpmV, MarkupOf26) {
             "<|im_end|>\n<|im_start|>user\n<image_id>2</image_id><image>{0:0+6}</image>\nAnd this?" + close);
 }
 
+TEST(MiniCpmV, FramesOfAVideoHaveNoNumbers) {
+  if (!has_tokenizers()) GTEST_SKIP() << "no tokenizers beside the source folder";
+  Talk talk{"4.0"};
+  talk.prompt({kWhole, kWhole}, "");
+  TurnPart parts[] = {
+      {.picture = &talk.plans[0], .is_frame = true}, {.picture = &talk.plans[1], .is_frame = true}, {.text = "What?"}};
+  EXPECT_EQ(spelled(talk.tokenizer, talk.model->prompt(talk.tokenizer, {parts})),
+            "<|im_start|>user\n<image>{0:0+6}</image>\n<image>{1:0+6}</image>\nWhat?<|im_end|>\n"
+            "<|im_start|>assistant\n");
+}
+
 TEST(MiniCpmV, MarkupOf40HasNoSystemText) {
   if (!has_tokenizers()) GTEST_SKIP() << "no tokenizers beside the source folder";
   Talk talk{"4.0"};

@@ -160,6 +160,21 @@ TEST(SessionBackground, TheSameBitsInEveryOrderOfWork) {
     }
 }
 
+TEST(SessionBackground, FramesHaveNoNumbersThereEither) {
+  auto model = tiny_model("minicpmv");
+  std::vector<std::vector<int32_t>> histories;
+  for (bool background : {false, true})
+    for (bool is_frame : {false, true}) {
+      Session session(model, scalar(), {.n_context = 400, .background = background});
+      is_frame ? session.attach_frame(gradient()) : session.attach_image(gradient());
+      session.append("two dogs");
+      histories.emplace_back(session.history().begin(), session.history().end());
+    }
+  EXPECT_LT(histories[1].size(), histories[0].size());
+  EXPECT_EQ(histories[2], histories[0]);
+  EXPECT_EQ(histories[3], histories[1]);
+}
+
 TEST(SessionBackground, AttachingReturnsAtOnce) {
   auto model = tiny_model("hf-nanovlm", "question");
   Session session(model, scalar(), {.n_context = 200, .background = true});

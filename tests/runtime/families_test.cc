@@ -6,10 +6,14 @@
 #include <cmath>
 #include <filesystem>
 
+#include "cpu/footprint.h"
+#include "runtime/estimate.h"
+#include "runtime/picture.h"
 #include "runtime/random_model.h"
 #include "runtime/session.h"
 #include "runtime/trace.h"
 #include "tests/support/executors.h"
+#include "tests/support/metered_executor.h"
 #include "text/train_bpe.h"
 
 namespace galago::testing {
@@ -126,6 +130,65 @@ TEST_P(EveryFamily, FolderAndOneFileAreTheSameOnEveryExecutor) {
   RecordProperty("worst_relative_error", fmt::format("{:.1e}", worst));
   fs::remove_all(folder);
   fs::remove(file);
+}
+
+// Guesses one token, then two, then three, and so on in turn.
+class EveryLength final : public Drafter {
+ public:
+  std::vector<DraftedToken> draft(std::span<const int32_t>, int n) override {
+    return std::vector<DraftedToken>(static_cast<size_t>(n_drafts_++ % n + 1), DraftedToken{1});
+  }
+
+ private:
+  int n_drafts_ = 0;
+};
+
+// What `galago run` says before it begins is enough for the programs that it will hold, and not much more.
+void expect_estimate_holds(std::shared_ptr<Checkpoint> checkpoint, ExpectedUse use) {
+  constexpr int kThreads = 2;
+  auto executor = std::make_shared<MeteredExecutor>(cpu::make_executor(std::make_shared<ThreadPool>(kThreads)));
+  std::vector<TurnPart> parts;
+  for (const Image& image : pictures_for(*checkpoint->model))
+    use.pictures.push_back(plan_picture(image, picture_spec(*checkpoint)));
+  for (const SlicePlan& plan : use.pictures) parts.push_back({.picture = &plan});
+  parts.push_back({.text = "what is it"});
+  use.prompt = picture_places(checkpoint->model->prompt(*checkpoint->tokenizer, {.parts = parts}));
+  auto bytes = [](const Graph& graph) { return cpu::program_bytes(graph, kThreads); };
+  const MemoryEstimate estimate = estimate_memory(*checkpoint, use, bytes);
+
+  Session session(checkpoint, executor, {.n_context = use.n_context, .chunk = use.chunk, .tile_batch = use.tile_batch});
+  for (const Image& image : pictures_for(*checkpoint->model)) session.attach_image(image);
+  if (use.eager) session.prefill_pictures();
+  session.append("what is it");
+  session.generate({.max_new_tokens = 4 + 4 * use.max_draft,
+                    .ignore_end = true,
+                    .drafter = use.max_draft > 0 ? std::make_shared<EveryLength>() : nullptr,
+                    .max_draft = use.max_draft});
+  EXPECT_EQ(estimate.cache, session.cache_bytes());
+  int n_dropped = 0;
+  for (const SlicePlan& plan : use.pictures) {
+    const TokenPruning pruning = checkpoint->model->pruning(plan);
+    n_dropped += pruning.n_candidates - pruning.n_kept + (pruning.drop_next ? 1 : 0);
+  }
+  EXPECT_EQ(std::ssize(use.prompt) - n_dropped, session.timings().n_prompt);
+  EXPECT_GE(estimate.activations, executor->peak_bytes());
+  EXPECT_LE(static_cast<double>(estimate.activations), 1.25 * static_cast<double>(executor->peak_bytes()));
+}
+
+TEST_P(EveryFamily, TheMemoryEstimateCoversItsPrograms) {
+  std::string folder = write_folder(GetParam());
+  auto checkpoint = std::make_shared<Checkpoint>(load_checkpoint(folder));
+  const ExpectedUse plain{.n_context = std::min(checkpoint->model->cache().max_context, 1024),
+                          .chunk = 24};  // many pieces
+  ExpectedUse grouped = plain, eager = plain, drafted = plain;
+  grouped.tile_batch = 2;
+  eager.eager = true;
+  drafted.max_draft = 3;
+  for (const ExpectedUse& use : {plain, grouped, eager, drafted}) {
+    SCOPED_TRACE(fmt::format("tile_batch {}, eager {}, max_draft {}", use.tile_batch, use.eager, use.max_draft));
+    expect_estimate_holds(checkpoint, use);
+  }
+  fs::remove_all(folder);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiny, EveryFamily, ::testing::ValuesIn(tiny_rows()), [](const auto& info) {

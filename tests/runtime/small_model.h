@@ -16,12 +16,14 @@ inline std::shared_ptr<const Tokenizer> small_tokenizer() {
   return std::make_shared<Tokenizer>(train_bpe(corpus, {.vocab_size = 300}));
 }
 
-// prompt: of hf-nanovlm. "caption" is one turn, "question" takes any number of turns and pictures.
+// prompt: of hf-nanovlm. "caption" is one turn, "question" takes any number of turns and pictures. `changes`: fields of
+// the config that differ from the preset's.
 inline std::shared_ptr<Checkpoint> tiny_model(const char* family, const char* prompt = "caption",
-                                              const char* preset = "tiny") {
+                                              const char* preset = "tiny", const Json& changes = Json::object()) {
   Json config = find_family(family)->preset(preset);
   config[std::string(family) == "nanovlms" ? "vocab_size" : "lm_vocab_size"] = 300;
   if (std::string(family) == "hf-nanovlm") config["prompt_format"] = prompt;
+  config.update(changes);
   auto checkpoint = std::make_shared<Checkpoint>();
   checkpoint->path = family;
   checkpoint->model = make_model(config, family);
