@@ -123,6 +123,15 @@ void check(const Recipe& r, const std::string& where) {
 
 }  // namespace
 
+bool multiplies_bf16(std::string_view device) {
+  if (device != "cpu") return true;
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 int64_t Recipe::total_steps() const {
   int64_t n = 0;
   for (const StageRecipe& stage : stages) n += stage.steps;
@@ -149,6 +158,8 @@ Recipe read_recipe(const std::string& path, const std::vector<std::string>& chan
   f.read("weight_decay", r.weight_decay);
   f.read("clip", r.clip);
   f.read("beta2", r.beta2);
+  f.read("device", r.device);
+  r.bf16 = multiplies_bf16(r.device);
   f.read("bf16", r.bf16);
   f.read("seed", r.seed);
   f.read("eval_every", r.eval_every);
@@ -156,7 +167,6 @@ Recipe read_recipe(const std::string& path, const std::vector<std::string>& chan
   f.read("log_every", r.log_every);
   f.read("patience", r.patience);
   f.read("out", r.out);
-  f.read("device", r.device);
   f.read("threads", r.threads);
   if (const Json* data = f.object("data")) {
     Fields d(*data, path + ": data");

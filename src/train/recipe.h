@@ -22,6 +22,9 @@ struct StageRecipe {
   std::string style = "short";
 };
 
+// Whether the device has products of bf16. A processor without them emulates them, several times slower than f32.
+bool multiplies_bf16(std::string_view device);
+
 struct Recipe {
   std::string name;
   Json model;             // config.json of the model to train, or with "family" and "preset" to start from
@@ -34,7 +37,7 @@ struct Recipe {
   double learning_rate = 1e-3;
   Schedule schedule;
   double weight_decay = 0.1, clip = 1.0, beta2 = 0.95;
-  bool bf16 = true;
+  bool bf16 = true;  // autocast; a recipe that does not say gets it where it is fast: multiplies_bf16(device)
   uint64_t seed = 0;
   int eval_every = 500, save_every = 250, log_every = 10;
   int patience = 0;  // evaluations without a better validation loss before stopping; 0 = never

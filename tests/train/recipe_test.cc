@@ -58,7 +58,8 @@ TEST_F(RecipeFile, FieldsAndDefaults) {
   EXPECT_FALSE(r.model.contains("preset"));
   EXPECT_DOUBLE_EQ(r.learning_rate, 1e-3);
   EXPECT_DOUBLE_EQ(r.beta2, 0.95);
-  EXPECT_TRUE(r.bf16);
+  EXPECT_EQ(r.bf16, multiplies_bf16("cpu"));
+  EXPECT_TRUE(multiplies_bf16("cuda"));
 }
 
 TEST_F(RecipeFile, SetChangesFieldsMapsAndListItems) {
