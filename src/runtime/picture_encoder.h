@@ -28,7 +28,7 @@ constexpr int kPreparedGroups = 2;  // of tiles that wait between the stages
 
 using PictureSource = std::function<Image()>;  // decodes the picture; called once
 
-// Of the pixels of all groups of a picture, in the order they run: a program each.
+// Of the pixels of each group of tiles, in the order they run; groups of one shape share a program.
 std::vector<Shape> group_shapes(const SlicePlan& plan, int tile_batch);
 
 // Tiles that run together.
