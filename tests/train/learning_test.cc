@@ -8,6 +8,7 @@
 #include "text/train_bpe.h"
 #include "torch/trainer_program.h"
 #include "train/captions.h"
+#include "train/recipe.h"
 
 namespace galago {
 namespace {
@@ -107,7 +108,7 @@ TEST(SlowOverfit, MiniLearns64PairsByHeart) {
   CaptionBatch batch = CaptionBatches(source, model, tokenizer, 64).get(Split::Train, 0, "short");
   Weights weights = random_weights(*model, 1);
   auto graph = loss_graph(*model, weights, 64, 1, batch.n_text);
-  auto trainer = make_trainer({.bf16 = true, .n_threads = 1});
+  auto trainer = make_trainer({.bf16 = multiplies_bf16("cpu"), .n_threads = 1});
   float first = trainer->evaluate(*graph, batch.inputs).at("loss").f32()[0], loss = first;
   EXPECT_NEAR(first, std::log(512), 0.5);  // it begins by knowing nothing
   int step = 0;
