@@ -32,12 +32,14 @@ function(galago_kernel_flags)
     set_source_files_properties(${dir}/isa_avxvnni.cc PROPERTIES COMPILE_OPTIONS
       "-mavx2;-mfma;-mf16c;-mavxvnni;${speed}")
     if(GALAGO_EMULATE)
-      set_source_files_properties(${dir}/isa_avx512.cc PROPERTIES COMPILE_OPTIONS
+      set_source_files_properties(${dir}/isa_avx512.cc ${dir}/isa_avx512bf16.cc PROPERTIES COMPILE_OPTIONS
         "-include;${CMAKE_SOURCE_DIR}/tests/emulated/avx512.h;-Wno-psabi;-O1")
       set_source_files_properties(${dir}/cpu_features.cc PROPERTIES COMPILE_DEFINITIONS GALAGO_EMULATED)
     else()
-      set_source_files_properties(${dir}/isa_avx512.cc PROPERTIES COMPILE_OPTIONS
-      "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mfma;-mf16c;-mavx2;-mprefer-vector-width=512;${speed}")
+      set(avx512 "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mfma;-mf16c;-mavx2")
+      set(avx512 "${avx512};-mprefer-vector-width=512;${speed}")
+      set_source_files_properties(${dir}/isa_avx512.cc PROPERTIES COMPILE_OPTIONS "${avx512}")
+      set_source_files_properties(${dir}/isa_avx512bf16.cc PROPERTIES COMPILE_OPTIONS "-mavx512bf16;${avx512}")
     endif()
   endif()
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/bench_common.h"
+#include "cli/run_options.h"
 #include "cpu/peak.h"
 #include "runtime/estimate.h"
 #include "runtime/machine_probe.h"
@@ -29,6 +30,7 @@ struct Options : BenchOptions {
   std::vector<int> prompts = {128, 512, 2048}, depths = {0};
   std::vector<std::string> images, executors = {"cpu"};
   int n_generate = 32;
+  std::string key_type = "f16", value_type;
 };
 
 // One executor under test.
@@ -58,8 +60,10 @@ class Bench {
     Stopwatch clock;
     checkpoint_ = load_for_bench(o);
     load_ms_ = clock.elapsed_ms();
+    cache_ = cache_types(o.key_type, o.value_type);
+    const SessionOptions session{.cache_type = cache_.key, .value_type = cache_.value};
     for (const std::string& name : o.executors)
-      contestants_.push_back({name, std::make_unique<Session>(checkpoint_, make_executor(name, o.threads))});
+      contestants_.push_back({name, std::make_unique<Session>(checkpoint_, make_executor(name, o.threads), session)});
     add_pictures();
     add_prompts();
     add_decoding();
@@ -138,7 +142,7 @@ class Bench {
   }
 
   void add_decoding() {
-    const DecodeBytes bytes = decode_bytes(*checkpoint_, {});
+    const DecodeBytes bytes = decode_bytes(*checkpoint_, cache_);
     const int n = o_.n_generate;
     for (int depth : o_.depths) {
       const int begin = std::max(depth, 1);
@@ -160,7 +164,7 @@ class Bench {
   // Of the arithmetic alone, at the rates that the processor has over registers just now.
   double seconds(const Operations& work) {
     const cpu::PeakRates peaks = cpu::measure_peaks(pool_);
-    return (work.floats / peaks.floats + work.bytes / peaks.bytes) * 1e-9;
+    return (work.floats / peaks.floats + work.bytes / peaks.bytes + work.bf16 / peaks.bf16) * 1e-9;
   }
 
   // ---- what it comes to
@@ -244,6 +248,7 @@ class Bench {
   Options o_;
   ThreadPool pool_;  // of the probes of arithmetic
   std::shared_ptr<Checkpoint> checkpoint_;
+  CacheTypes cache_;
   double load_ms_ = 0;
   std::vector<Contestant> contestants_;
   std::vector<Run> runs_;
@@ -255,6 +260,8 @@ void define_plain(CLI::App& app, CLI::Option* model, const std::shared_ptr<Optio
   app.add_option("-n,--gen", o->n_generate, "tokens to generate")->check(CLI::Range(1, 1 << 20));
   app.add_option("--depth", o->depths, "tokens already in the cache")->delimiter(',')->check(CLI::Range(0, 1 << 20));
   app.add_option("--image", o->images, "picture sizes, WIDTHxHEIGHT; default: one tile")->delimiter(',');
+  app.add_option("--cache-type-k,--cache-type", o->key_type, "-ctk: cache of keys: f32, f16 (default) or q8_0");
+  app.add_option("--cache-type-v", o->value_type, "-ctv: cache of values; default: as keys");
   app.add_option("--executor", o->executors, "cpu, torch, or both in turns: cpu,torch")->delimiter(',');
   model->required(false);  // the other benches have a MODEL of their own
   app.callback([&app, o] {

@@ -12,6 +12,7 @@
 #include "cli/model_options.h"
 #include "cpu/ops/panels.h"
 #include "quant/quantize.h"
+#include "quant/widen.h"
 #include "runtime/checkpoint.h"
 
 namespace galago::cli {
@@ -71,6 +72,9 @@ class Conversion {
     if (!o.importance.empty()) importance_ = Importance::read(o.importance);
     if (!changes_weights(o)) return;
     recipe_ = recipe_of(o);
+    if (o.target.ends_with(".gguf"))
+      if (auto wide = widened(*checkpoint_.model, *recipe_)) checkpoint_.model = wide;
+    for (const WeightSpec& spec : checkpoint_.model->weights()) shapes_[spec.name] = spec.shape;
     rows_ = plan_quantization(*checkpoint_.model, checkpoint_.weights, *recipe_, importance_.has_value());
     for (const QuantRow& row : rows_) bytes_saved_ += bytes_of(row.name) - row.n_bytes;
   }
@@ -86,7 +90,7 @@ class Conversion {
       return galago::write_gguf(path, model(), checkpoint_.weights, checkpoint_.tokenizer.get());
     PendingWeights pending;
     for (const auto& [name, weight] : checkpoint_.weights)
-      pending[name] = {weight->data.dtype(), weight->data.shape(), [this, name] { return take(name); }};
+      pending[name] = {weight->data.dtype(), shape_of(*weight), [this, name] { return take(name); }};
     for (QuantRow& row : rows_) pending[row.name] = {row.type, row.shape, [this, &row] { return quantized(row); }};
     if (packed_) add_packed(pending);
     const uint32_t file_type = recipe_ ? file_type_of(*recipe_) : gguf_file_type(most_bytes(checkpoint_.weights));
@@ -112,7 +116,14 @@ class Conversion {
       }
   }
   size_t bytes_of(const std::string& name) const { return checkpoint_.weights.find(name)->second->data.n_bytes(); }
-  Tensor take(const std::string& name) { return checkpoint_.weights.extract(name).mapped()->data; }
+  Shape shape_of(const Weight& weight) const {
+    auto wanted = shapes_.find(weight.name);
+    return wanted == shapes_.end() ? weight.data.shape() : wanted->second;
+  }
+  Tensor take(const std::string& name) {
+    auto weight = checkpoint_.weights.extract(name).mapped();
+    return with_zeros(weight->data, shape_of(*weight));
+  }
   Tensor quantized(QuantRow& row) {
     Tensor original = take(row.name);
     Tensor stored = quantize_one(original, row, importance_ ? &*importance_ : nullptr, &pool_);
@@ -125,6 +136,7 @@ class Conversion {
   bool packed_;
   std::optional<QuantRecipe> recipe_;  // nullopt: the weights stay as they are
   std::optional<Importance> importance_;
+  std::map<std::string, Shape, std::less<>> shapes_;  // of the model that is written, where weights change
   std::vector<QuantRow> rows_;
   size_t bytes_before_, bytes_saved_ = 0;  // the latter modulo 2^64: a weight may grow
 };

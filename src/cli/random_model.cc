@@ -6,6 +6,7 @@
 #include "base/thread_pool.h"
 #include "cli/command.h"
 #include "quant/quantize.h"
+#include "quant/widen.h"
 #include "runtime/random_model.h"
 #include "text/train_bpe.h"
 
@@ -69,7 +70,9 @@ void run(const Options& o) {
   Json config = family->preset(o.size);
   if (config.is_null()) throw usage_error("{} has no size {}; `galago models` lists them", o.family, o.size);
   make_room_for_bytes(config);
-  auto model = make_model(config, o.family);
+  std::shared_ptr<const Model> model = make_model(config, o.family);
+  if (o.out.ends_with(".gguf"))
+    if (auto wide = widened(*model, find_quant_recipe(o.type))) model = wide;
   Tokenizer tokenizer = small_tokenizer(*family, model->n_vocab());
   if (o.out.ends_with(".gguf"))
     write_gguf_file(o, *model, tokenizer);

@@ -110,7 +110,7 @@ ExpectedUse expected_use(const Checkpoint& checkpoint, const RunOptions& o, Enco
                          std::span<const Attachment> attachments) {
   ExpectedUse use{.n_context = o.context,
                   .chunk = o.chunk,
-                  .types = cache_types(o),
+                  .types = cache_types(o.key_type, o.value_type),
                   .tile_batch = o.tile_batch,
                   .max_draft = o.lookup || !o.draft.empty() ? o.max_draft : 0,
                   .background = mode != EncodeMode::Coupled,

@@ -99,8 +99,8 @@ DType find_cache_type(const std::string& name) {
   return type->dtype;
 }
 
-CacheTypes cache_types(const RunOptions& o) {
-  return {find_cache_type(o.key_type), find_cache_type(o.value_type.empty() ? o.key_type : o.value_type)};
+CacheTypes cache_types(const std::string& key, const std::string& value) {
+  return {find_cache_type(key), find_cache_type(value.empty() ? key : value)};
 }
 
 EncodeMode encode_mode(const RunOptions& o, bool chat) {
@@ -111,7 +111,7 @@ EncodeMode encode_mode(const RunOptions& o, bool chat) {
 }
 
 SessionOptions session_options(const RunOptions& o, EncodeMode mode) {
-  const CacheTypes types = cache_types(o);
+  const CacheTypes types = cache_types(o.key_type, o.value_type);
   return {.n_context = o.context,
           .chunk = o.chunk,
           .cache_type = types.key,

@@ -106,10 +106,11 @@ struct Step {
   bool is_prepared = false;
 };
 
-// The value of which the last op left another form in the common memory: see CpuOp::prepared_bytes.
+// The value of which the last op left another form in the common memory: see CpuOp::prepared.
 struct PreparedValue {
   uint32_t id = UINT32_MAX;
   Shape shape = {};
+  bool integer = false;
   bool operator==(const PreparedValue&) const = default;
 };
 
@@ -149,6 +150,13 @@ class CpuProgram final : public Program {
   size_t activation_bytes() const override { return plan_.arena_bytes + scratch_.n_bytes() + prepared_.n_bytes(); }
 
  private:
+  // Has weights of which products round activations too.
+  static bool is_narrow(const Graph& graph) {
+    return std::ranges::any_of(graph.nodes(), [](const Node& node) {
+      return node.op == Op::Weight && (node.dtype == DType::BF16 || info(node.dtype).quantized());
+    });
+  }
+
   bool runs(uint32_t i) const {
     Op op = graph_->nodes()[i].op;
     return op < Op::Input && plan_.slots[i].needed && !cpu_op(op).view;
@@ -183,9 +191,10 @@ class CpuProgram final : public Program {
       if (weight.op == Op::Weight) step.packed = shared_->packed.get(node, weight.weight);
     }
     if (op.scratch_bytes) step.scratch_bytes = op.scratch_bytes(node, step.in, shared_->pool->size());
-    if (fast && op.prepared_bytes) step.prepared_bytes = op.prepared_bytes(node, step.in);
+    const Prepared prepared = fast && op.prepared ? op.prepared(node, step.in) : Prepared{};
+    step.prepared_bytes = prepared.bytes;
     if (step.prepared_bytes > 0) {
-      const PreparedValue value{without_views(node.inputs[0]), step.in[0].shape()};
+      const PreparedValue value{without_views(node.inputs[0]), step.in[0].shape(), prepared.integer};
       step.is_prepared = last_prepared_ == value;
       last_prepared_ = value;
     }
@@ -213,7 +222,8 @@ class CpuProgram final : public Program {
                {scratch_.bytes(), step.scratch_bytes},
                {prepared_.bytes(), step.prepared_bytes},
                step.is_prepared,
-               shared_->mode == Mode::Exact});
+               shared_->mode == Mode::Exact,
+               narrow_});
   }
 
   void run_timed() {
@@ -228,6 +238,7 @@ class CpuProgram final : public Program {
   std::shared_ptr<Shared> shared_;
   std::shared_ptr<const Graph> graph_;
   CompileOptions options_;
+  bool narrow_ = is_narrow(*graph_);
   MemoryPlan plan_;
   Tensor arena_, scratch_, prepared_;
   PreparedValue last_prepared_;  // while the steps are made

@@ -30,7 +30,7 @@ size_t program_bytes(const Graph& graph, int n_threads) {
     const CpuOp& op = cpu_op(node.op);
     const std::vector<Tensor> in = input_shapes(graph, node);
     if (op.scratch_bytes) scratch = std::max(scratch, op.scratch_bytes(node, in, n_threads));
-    if (op.prepared_bytes) prepared = std::max(prepared, op.prepared_bytes(node, in));
+    if (op.prepared) prepared = std::max(prepared, op.prepared(node, in).bytes);
   }
   return plan.arena_bytes + scratch + prepared;
 }

@@ -17,9 +17,16 @@ struct OpCall {
   const Tensor& packed;        // what `pack` made of in[1]; undefined if the op has no pack function
   ThreadPool& pool;
   std::span<std::byte> scratch;        // what `scratch_bytes` asked for, 64-byte aligned, contents undefined
-  std::span<std::byte> prepared = {};  // what `prepared_bytes` asked for, 64-byte aligned ...
+  std::span<std::byte> prepared = {};  // what CpuOp::prepared asked for, 64-byte aligned ...
   bool is_prepared = false;            // ... and whether an op before this one has filled it from the same in[0]
   bool exact = false;                  // the bits of a row may not depend on how many rows are computed at once
+  bool narrow = false;                 // the program's weights are rounded to few bits, so activations may be as well
+};
+
+// Another form of in[0] that an op reads.
+struct Prepared {
+  size_t bytes = 0;      // 0: in[0] is read as it is
+  bool integer = false;  // one form for integers, one for floats
 };
 
 struct CpuOp {
@@ -32,9 +39,9 @@ struct CpuOp {
   bool writes_state =
       false;  // out is in[0], a state, after the write (kv_append): always the same memory, never skipped
   size_t (*scratch_bytes)(const Node& node, std::span<const Tensor> in, int n_threads) = nullptr;
-  // For ops that read in[0] in another form (linear: quantized). The form is kept until an op needs that of another
-  // value, so that the projections of one input share it. 0: in[0] is read as it is.
-  size_t (*prepared_bytes)(const Node& node, std::span<const Tensor> in) = nullptr;
+  // For ops that read in[0] in another form (linear: quantized). It is kept until an op needs another one, so that the
+  // projections of one input share it.
+  Prepared (*prepared)(const Node& node, std::span<const Tensor> in) = nullptr;
   // Rearranges the weight in[1] for the fast path, once a weight (shared by all programs of an executor); returns an
   // undefined Tensor to use in[1] as it is.
   Tensor (*pack)(const Node& node, const Weight& weight) = nullptr;

@@ -29,7 +29,8 @@ double best_rate(ThreadPool& pool, int64_t (*loop)(int64_t)) {
 }  // namespace
 
 PeakRates measure_peaks(ThreadPool& pool) {
-  return {best_rate(pool, kernels().peak_floats), best_rate(pool, kernels().peak_bytes)};
+  const double floats = best_rate(pool, kernels().peak_floats), bytes = best_rate(pool, kernels().peak_bytes);
+  return {floats, bytes, kernels().peak_pairs ? best_rate(pool, kernels().peak_pairs) : floats};
 }
 
 }  // namespace galago::cpu

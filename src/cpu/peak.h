@@ -7,7 +7,7 @@
 namespace galago::cpu {
 
 struct PeakRates {
-  double floats, bytes;  // 10^9 multiplications and additions a second, all threads of the pool together
+  double floats, bytes, bf16;  // 10^9 multiplications and additions a second, all threads of the pool together
 };
 
 // The arithmetic of the chosen level of kernels, over registers. The best of a few runs: about a tenth of a second.

@@ -268,7 +268,8 @@ Family bluelmv_family() {
           .presets =
               [] {
                 return std::vector<std::string_view>{"tiny", "minicpm-2b"};
-              }};
+              },
+          .vision_width = "/vision/ffn"};
 }
 
 }  // namespace galago

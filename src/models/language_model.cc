@@ -165,7 +165,22 @@ Json long_minicpm_json() {
   return config;
 }
 
+// Published language models; the vocabulary of qwen2-7b is that of MiniCPM-V 2.6.
+Json internlm2_json() {
+  Json config = text_json("internlm2", 2048, 8192, 24, 16, 8, 92553);
+  config.update({{"rope_theta", 1e6}, {"tie_word_embeddings", false}});
+  return config;
+}
+Json qwen2_json(int d, int ffn, int blocks, int heads, int kv_heads, int vocab, bool tied) {
+  Json config = text_json("qwen2", d, ffn, blocks, heads, kv_heads, vocab);
+  config.update({{"rope_theta", 1e6}, {"rms_norm_eps", 1e-6}, {"tie_word_embeddings", tied}});
+  return config;
+}
+
 Json preset(std::string_view size) {
+  if (size == "internlm2-1.8b") return internlm2_json();
+  if (size == "qwen2-0.5b") return qwen2_json(896, 4864, 24, 14, 2, 151936, true);
+  if (size == "qwen2-7b") return qwen2_json(3584, 18944, 28, 28, 4, 151666, false);
   if (size == "minicpm3-4b") return minicpm3_json();
   if (size == "tiny-minicpm3") return tiny_minicpm3_json();
   if (size == "tiny-minicpm4") return tiny_minicpm4_json();
@@ -203,7 +218,8 @@ Family language_model_family() {
                 return std::vector<std::string_view>{
                     "tiny",           "tiny-moe",     "tiny-llama",        "tiny-qwen2",       "tiny-qwen3",
                     "tiny-internlm2", "tiny-phi",     "tiny-gpt_neox",     "tiny-minicpm3",    "tiny-minicpm4",
-                    "minicpm-1.2b",   "minicpm-2.4b", "minicpm-2.4b-128k", "minicpm-moe-8x2b", "minicpm3-4b"};
+                    "minicpm-1.2b",   "minicpm-2.4b", "minicpm-2.4b-128k", "minicpm-moe-8x2b", "minicpm3-4b",
+                    "internlm2-1.8b", "qwen2-0.5b",   "qwen2-7b"};
               },
           .from_gguf = [](const GgufFile& text, const GgufFile* vision) -> Json {
             return vision ? Json() : language_config_from_gguf(text);

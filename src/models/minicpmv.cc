@@ -344,6 +344,7 @@ Family minicpmv_family() {
                                                      "<|im_start|>",      "<|im_end|>", "<|start_header_id|>",
                                                      "<|end_header_id|>", "<|eot_id|>"};
               },
+          .vision_width = "/vision_config/intermediate_size",
           .from_gguf = from_gguf};
 }
 

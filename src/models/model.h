@@ -167,6 +167,9 @@ struct Family {
   std::vector<std::string_view> (*presets)();
   // Control tokens that the prompts of this family need, for tokenizers made here. Null: none.
   std::vector<std::string_view> (*control_tokens)() = nullptr;
+  // Where the config says how many hidden channels the blocks of the vision tower have (a JSON pointer), if they may be
+  // more than published: quantizing adds some that are 0 (quant/widen.h).
+  const char* vision_width = nullptr;
   // The config behind llama.cpp's files: a text model and, or null, its vision partner. Null Json: not this family.
   Json (*from_gguf)(const GgufFile& text, const GgufFile* vision) = nullptr;
   // For a family that is published as several files of different origin: reads such a folder (nothing: it is none), and

@@ -165,8 +165,9 @@ Operations count_operations(const Graph& graph) {
     if (!weight) continue;
     const Shape& shape = weight->data.shape();
     const int64_t length = convolves ? shape.elements() / shape[0] : shape.last();  // of the sum behind one value
-    const bool blocks = info(weight->data.dtype()).block_values > 1;
-    (blocks ? all.bytes : all.floats) += 2.0 * static_cast<double>(length * node.shape.elements());
+    const DType dtype = weight->data.dtype();
+    double& kind = info(dtype).quantized() ? all.bytes : dtype == DType::BF16 && !convolves ? all.bf16 : all.floats;
+    kind += 2.0 * static_cast<double>(length * node.shape.elements());
   }
   return all;
 }
@@ -182,6 +183,7 @@ Operations picture_operations(const Checkpoint& checkpoint, const SlicePlan& pla
     const Operations own = count_operations(*encode_graph(*checkpoint.model, checkpoint.weights, pixels));
     all.floats += own.floats;
     all.bytes += own.bytes;
+    all.bf16 += own.bf16;
   }
   return all;
 }

@@ -28,7 +28,7 @@ DecodeBytes decode_bytes(const Checkpoint& checkpoint, CacheTypes types);
 // Multiplications and additions of the products and convolutions with weights in one run of a graph; attention is not
 // counted. Block formats are multiplied as bytes, the others as floats.
 struct Operations {
-  double floats = 0, bytes = 0;
+  double floats = 0, bytes = 0, bf16 = 0;
 };
 Operations count_operations(const Graph& graph);
 Operations prompt_operations(const Checkpoint& checkpoint, int n_tokens);       // run in one piece

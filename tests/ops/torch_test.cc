@@ -15,7 +15,7 @@ class CpuAgainstTorch : public ::testing::TestWithParam<const OpCase*> {};
 TEST_P(CpuAgainstTorch, Agrees) {
   const OpCase& op_case = *GetParam();
   static const auto pool = std::make_shared<ThreadPool>(2);
-  auto cpu = cpu::make_executor(pool);
+  auto cpu = cpu::make_executor(pool, op_case.exact() ? cpu::Mode::Exact : cpu::Mode::Fast);
   auto torch = torch_backend::make_executor("cpu");
   for (const Shape& shape : op_case.shapes()) {
     Tensor got = run_case(*cpu, op_case, shape), expected = run_case(*torch, op_case, shape);

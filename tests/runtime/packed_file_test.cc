@@ -47,7 +47,8 @@ class PackedFile : public ::testing::Test {
     return session.generate({.max_new_tokens = 12, .ignore_end = true});
   }
 
-  fs::path folder_ = fs::path(::testing::TempDir()) / "packed_file";
+  fs::path folder_ = fs::path(::testing::TempDir()) /
+                     ::testing::UnitTest::GetInstance()->current_test_info()->name();  // tests run at the same time
   std::shared_ptr<Checkpoint> model_ = testing::tiny_model("hf-nanovlm");
 };
 

@@ -2,7 +2,8 @@
 // per row the largest score m, the sum l of exp(score - m) and the weighted sum of values; a new tile with a larger m
 // rescales both by exp(m_old - m_new). Lanes are rows (16 a panel): scores^T = k q^T and sums^T += v^T p^T, so that keys
 // and values are read where they lie, one number at a time, and softmax never adds across lanes. Rows are (query, head)
-// pairs of all query heads that share this key/value head. Few queries: attention_stream-inl.h.
+// pairs of all query heads that share this key/value head. Few queries: attention_stream-inl.h. Both products are of f32
+// or of pairs of bf16 (kPairs; pairs-inl.h): queries and keys paired along d, probabilities and values along the keys.
 #pragma once
 
 namespace galago::cpu::GALAGO_ISA {
@@ -65,6 +66,24 @@ KeyTile key_tile(const AttentionCall& c, int64_t begin, int64_t n, float* k, flo
   return tile;
 }
 
+// The tile's keys and values as pairs, in `k` and `v`, where narrow ones already are as f32.
+void pair_tile(const AttentionCall& c, KeyTile& tile, float* k, float* v) {
+#if defined(GALAGO_ISA_BF16)
+  for (int64_t i = 0; i < tile.n; ++i) k_pair_row(tile.k + i * tile.k_stride, c.d, k + i * c.d / 2);
+  for (int64_t i = 0; i < tile.n; i += 2) {
+    const float *from = tile.v + i * tile.v_stride, *next = from + tile.v_stride;
+    float* to = v + i / 2 * c.dv;
+    const bool two = i + 1 < tile.n;
+    each_vector(
+        c.dv, [=](int64_t j, auto place) __attribute__((always_inline)) {
+          put(to + j, pairs_of_lanes(get(from + j, place), two ? get(next + j, place) : zero()), place);
+        });
+  }
+  tile.k = k, tile.k_stride = c.d / 2;
+  tile.v = v, tile.v_stride = c.dv;
+#endif
+}
+
 // Values are read several times a tile: rows side by side do not fight for the same sets of the first-level cache, as
 // rows a multiple of 4096 bytes apart do.
 void gather_values(const AttentionCall& c, KeyTile& tile, float* room) {
@@ -89,7 +108,7 @@ GALAGO_INLINE F32 finite_shift(F32 most) { return select(most < set(-__FLT_MAX__
 
 struct RowPanels {
   int64_t rows, padded;                // padded to whole panels
-  float* q;                            // panels [d][16], times scale
+  float* q;                            // panels [d or d / 2][16], times scale
   float* scores;                       // [keys of a tile][padded]
   float* sums;                         // [dv][padded]
   float *most, *total, *first, *last;  // [padded]
@@ -112,13 +131,19 @@ RowPanels row_panels(const AttentionCall& c) {
   return s;
 }
 
+template <bool kPairs>
 void start_rows(const AttentionCall& c, const RowPanels& s) {
+  const int64_t steps = kPairs ? c.d / 2 : c.d;
+  float* scaled = s.k;  // not in use yet
   for (int64_t r = 0; r < s.padded; ++r) {
     const bool real = r < s.rows;
     const int64_t query = real ? r / c.heads : 0;
-    float* panel = s.q + r / kPanelRows * kPanelRows * c.d + r % kPanelRows;
-    const float* q = c.q + query * c.q_stride + r % c.heads * c.d;
-    for (int64_t i = 0; i < c.d; ++i) panel[i * kPanelRows] = real ? q[i] * c.scale : 0;
+    k_affine(c.q + query * c.q_stride + r % c.heads * c.d, real ? c.scale : 0, 0, scaled, c.d);
+#if defined(GALAGO_ISA_BF16)
+    if (kPairs) k_pair_row(scaled, c.d, scaled);
+#endif
+    float* panel = s.q + r / kPanelRows * kPanelRows * steps + r % kPanelRows;
+    for (int64_t i = 0; i < steps; ++i) panel[i * kPanelRows] = scaled[i];
     s.most[r] = kMinusInfinity;
     s.total[r] = 0;
     s.first[r] = static_cast<float>(c.first + c.first_slope * query);
@@ -127,18 +152,22 @@ void start_rows(const AttentionCall& c, const RowPanels& s) {
   for (int64_t i = 0; i < s.padded * c.dv; ++i) s.sums[i] = 0;
 }
 
+template <bool kPairs>
+constexpr PanelKind kTileKind = kPairs ? PanelKind::BF16Pairs : PanelKind::F32;
+
+template <bool kPairs>
 void score_tile(const AttentionCall& c, const RowPanels& s, const KeyTile& tile) {
-  GemmCall product{.x = tile.k,
-                   .x_stride = tile.k_stride,
-                   .x_step = 1,
-                   .rows = tile.n,
-                   .k = c.d,
-                   .panels = s.q,
-                   .panel_stride = c.d * kPanelRows,
-                   .n = s.padded,
-                   .y = s.scores,
-                   .y_stride = s.padded};
-  gemm_kind<PanelKind::F32>(product);
+  const int64_t steps = kPairs ? c.d / 2 : c.d;
+  gemm_kind<kTileKind<kPairs>>({.x = tile.k,
+                                .x_stride = tile.k_stride,
+                                .x_step = 1,
+                                .rows = tile.n,
+                                .k = steps,
+                                .panels = s.q,
+                                .panel_stride = steps * kPanelRows,
+                                .n = s.padded,
+                                .y = s.scores,
+                                .y_stride = s.padded});
   if (!c.mask) return;
   for (int64_t r = 0; r < s.rows; ++r) {
     const float* mask = c.mask + r / c.heads * c.mask_stride + tile.begin;
@@ -146,47 +175,79 @@ void score_tile(const AttentionCall& c, const RowPanels& s, const KeyTile& tile)
   }
 }
 
-// Scores of one vector of rows to probabilities; the rows' sums and totals to the new largest score.
-GALAGO_INLINE void softmax_lanes(const AttentionCall& c, const RowPanels& s, const KeyTile& tile, int64_t row) {
-  const F32 first = load(s.first + row), last = load(s.last + row), before = load(s.most + row);
-  F32 most = before;
-  for (int64_t i = 0; i < tile.n; ++i) {
-    float* place = s.scores + i * s.padded + row;
+// The largest score of each of the rows, after those of keys they do not see became -inf.
+GALAGO_INLINE F32 largest_score(const RowPanels& s, const KeyTile& tile, int64_t row, F32 most) {
+  const F32 first = load(s.first + row), last = load(s.last + row);
+  const F32 begin = set(static_cast<float>(tile.begin)), end = set(static_cast<float>(tile.begin + tile.n - 1));
+  float* place = s.scores + row;
+  if (!any(last < end) && !any(begin < first)) {
+    for (int64_t i = 0; i < tile.n; ++i, place += s.padded) most = max(load(place), most);
+    return most;
+  }
+  for (int64_t i = 0; i < tile.n; ++i, place += s.padded) {
     const F32 key = set(static_cast<float>(tile.begin + i)), forbidden = set(kMinusInfinity);
     const F32 score = select(last < key, forbidden, select(key < first, forbidden, load(place)));
     store(place, score);
     most = max(score, most);
   }
-  const F32 shift = finite_shift(most), shrink = exp(before - shift);
+  return most;
+}
+
+// Scores of one vector of rows to probabilities, of two keys as pairs.
+template <bool kPairs>
+GALAGO_INLINE F32 exponentials(const RowPanels& s, const KeyTile& tile, int64_t row, F32 shift) {
   F32 sum = zero();
-  for (int64_t i = 0; i < tile.n; ++i) {
-    float* place = s.scores + i * s.padded + row;
-    const F32 p = exp(load(place) - shift);
-    store(place, p);
+  const float* from = s.scores + row;
+  float* to = s.scores + row;
+  auto next = [&](int64_t i) GALAGO_LAMBDA_INLINE {
+    const F32 p = exp(load(from + i * s.padded) - shift);
     sum = sum + p;
+    return p;
+  };
+#if defined(GALAGO_ISA_BF16)
+  if constexpr (kPairs) {
+    int64_t i = 0;
+    for (; i + 1 < tile.n; i += 2, to += s.padded) {
+      const F32 p = next(i);
+      store(to, pairs_of_lanes(p, next(i + 1)));
+    }
+    if (i < tile.n) store(to, pairs_of_lanes(next(i), zero()));
+    return sum;
   }
+#endif
+  for (int64_t i = 0; i < tile.n; ++i, to += s.padded) store(to, next(i));
+  return sum;
+}
+
+// Scores of one vector of rows to probabilities; the rows' sums and totals to the new largest score.
+template <bool kPairs>
+GALAGO_INLINE void softmax_lanes(const AttentionCall& c, const RowPanels& s, const KeyTile& tile, int64_t row) {
+  const F32 before = load(s.most + row), most = largest_score(s, tile, row, before);
+  const F32 shift = finite_shift(most), shrink = exp(before - shift);
+  const F32 sum = exponentials<kPairs>(s, tile, row, shift);
   store(s.most + row, most);
   store(s.total + row, fma(load(s.total + row), shrink, sum));
+  if (!any(before < most)) return;  // the sums are those of this largest score already
   for (int64_t j = 0; j < c.dv; ++j) {
     float* place = s.sums + j * s.padded + row;
     store(place, load(place) * shrink);
   }
 }
 
+template <bool kPairs>
 void add_values(const AttentionCall& c, const RowPanels& s, const KeyTile& tile) {
-  GemmCall product{.x = tile.v,
-                   .x_stride = 1,
-                   .x_step = tile.v_stride,
-                   .rows = c.dv,
-                   .k = tile.n,
-                   .panels = s.scores,
-                   .panel_stride = kPanelRows,
-                   .step_stride = s.padded,
-                   .n = s.padded,
-                   .y = s.sums,
-                   .y_stride = s.padded,
-                   .accumulate = true};
-  gemm_kind<PanelKind::F32>(product);
+  gemm_kind<kTileKind<kPairs>>({.x = tile.v,
+                                .x_stride = 1,
+                                .x_step = tile.v_stride,
+                                .rows = c.dv,
+                                .k = kPairs ? (tile.n + 1) / 2 : tile.n,
+                                .panels = s.scores,
+                                .panel_stride = kPanelRows,
+                                .step_stride = s.padded,
+                                .n = s.padded,
+                                .y = s.sums,
+                                .y_stride = s.padded,
+                                .accumulate = true});
 }
 
 void finish_rows(const AttentionCall& c, const RowPanels& s) {
@@ -197,17 +258,24 @@ void finish_rows(const AttentionCall& c, const RowPanels& s) {
   }
 }
 
-void k_attention(const AttentionCall& c) {
+template <bool kPairs>
+void attend_tiles(const AttentionCall& c) {
   const RowPanels s = row_panels(c);
-  start_rows(c, s);
+  start_rows<kPairs>(c, s);
   for (int64_t begin = first_key(c); begin < end_key(c); begin += kKeyTile) {
     KeyTile tile = key_tile(c, begin, tile_keys(begin, end_key(c)), s.k, s.v);
-    gather_values(c, tile, s.v);
-    score_tile(c, s, tile);
-    for (int64_t row = 0; row < s.padded; row += kLanes) softmax_lanes(c, s, tile, row);
-    add_values(c, s, tile);
+    kPairs ? pair_tile(c, tile, s.k, s.v) : gather_values(c, tile, s.v);
+    score_tile<kPairs>(c, s, tile);
+    for (int64_t row = 0; row < s.padded; row += kLanes) softmax_lanes<kPairs>(c, s, tile, row);
+    add_values<kPairs>(c, s, tile);
   }
   finish_rows(c, s);
+}
+
+void k_attention(const AttentionCall& c) {
+  if constexpr (kMultipliesPairs)
+    if (c.narrow) return attend_tiles<true>(c);
+  attend_tiles<false>(c);
 }
 
 }  // namespace

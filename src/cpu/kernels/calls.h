@@ -3,6 +3,7 @@
 // Panels. A matrix w [n, k] is stored as ceil(n / 16) panels of 16 rows; rows past n are zero. Inside a panel k runs
 // slowest, so that one step of k is 16 values side by side: a vector on AVX-512, two on AVX2, four on NEON.
 //   F32, F16, BF16   k steps of 16 values                                          (64 or 32 bytes a step)
+//   BF16Pairs        k / 2 steps of 16 pairs: values 2 i and 2 i + 1 of k            (64 bytes a step; never in a file)
 // The integer layouts take 32 values of k together, a block. Byte 4 r + x of 64-byte vector j is row r, k = 4 j + x; a
 // vector of nibbles has k = 4 j + x in the low and k = 16 + 4 j + x in the high halves. This order is what vpdpbusd,
 // vpmaddubsw and sdot want, and it is the same for all of them.
@@ -33,6 +34,7 @@ constexpr int kBlockValues = 32;  // values of k in a block of integers
 enum class PanelKind : uint8_t {
   F32,
   F16,
+  BF16Pairs,
   BF16,
 #define PANEL(name, group_values, group_bytes, expanded_factors) name,
 #include "cpu/kernels/panels.def"
@@ -41,12 +43,13 @@ enum class PanelKind : uint8_t {
 
 // y[t, j] = sum_k x[t, k] w[j, k] + bias[j], or added to what y holds.
 // Step k of panel p begins at panels + p * panel_stride + k * step_stride: k * 16 and 16 for packed weights.
+// BF16Pairs: all of x and of the panels are pairs of bf16 in the place of a float, and k counts pairs.
 struct GemmCall {
   const float* x;
   int64_t x_stride, x_step;  // from row to row, from k to k
   int64_t rows;
   int64_t k;
-  PanelKind kind = PanelKind::F32;  // F32, F16 or BF16
+  PanelKind kind = PanelKind::F32;  // no integers
   const void* panels;               // the first is that of column 0
   int64_t panel_stride, step_stride = kPanelRows;
   int64_t n;  // columns of y
@@ -150,7 +153,8 @@ struct AttentionCall {
   const float* mask;  // mask[i * mask_stride + s] is added to the scores; or null
   int64_t mask_stride;
   float scale;
-  float* y;  // row (query i, head h) begins at i * y_stride + h * dv
+  bool narrow;  // products may be of bf16, where a level multiplies these faster; d is even
+  float* y;     // row (query i, head h) begins at i * y_stride + h * dv
   int64_t y_stride;
   float* scratch;  // attention_scratch(queries * heads, d, dv) floats
 };

@@ -20,7 +20,7 @@ uint64_t saved_registers() {
 }
 
 struct X86 {
-  bool avx2 = false, avxvnni = false, avx512 = false;
+  bool avx2 = false, avxvnni = false, avx512 = false, avx512bf16 = false;
 };
 
 X86 detect() {
@@ -35,7 +35,9 @@ X86 detect() {
   constexpr uint32_t kFoundation = 1u << 16, kDq = 1u << 17, kBw = 1u << 30, kVl = 1u << 31;  // ebx
   constexpr uint32_t kNeeded = kFoundation | kDq | kBw | kVl, kVnni = 1u << 11;               // ecx
   found.avx512 = found.avx2 && (b & kNeeded) == kNeeded && (c & kVnni) && (saved & 0xE6) == 0xE6;
-  found.avxvnni = found.avx2 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d)) return found;
+  found.avxvnni = found.avx2 && (a >> 4 & 1);
+  found.avx512bf16 = found.avx512 && (a >> 5 & 1);
   return found;
 }
 
@@ -54,11 +56,15 @@ bool supports(Isa isa) {
       return found.avx2;
     case Isa::AvxVnni:
       return found.avxvnni;
-    case Isa::Avx512:
 #if defined(GALAGO_EMULATED)
+    case Isa::Avx512:
+    case Isa::Avx512Bf16:
       return true;
 #else
+    case Isa::Avx512:
       return found.avx512;
+    case Isa::Avx512Bf16:
+      return found.avx512bf16;
 #endif
   }
   return false;

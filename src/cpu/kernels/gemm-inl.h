@@ -19,13 +19,21 @@ constexpr int kRowPanels = 4;  // panels at once for a single row of x: enough i
 constexpr int64_t kStepsAtOnce = 2048;  // of k: a group of panels then stays in the second-level cache
 
 template <PanelKind kKind>
-constexpr int64_t kStepBytes = kKind == PanelKind::F32 ? 4 : 2;
+constexpr int64_t kStepBytes = kKind == PanelKind::F32 || kKind == PanelKind::BF16Pairs ? 4 : 2;  // a row
 
 template <PanelKind kKind>
 GALAGO_INLINE V16 load_step(const char* p) {
-  if constexpr (kKind == PanelKind::F32) return vec_load(reinterpret_cast<const float*>(p));
+  if constexpr (kStepBytes<kKind> == 4) return vec_load(reinterpret_cast<const float*>(p));
   if constexpr (kKind == PanelKind::F16) return vec_load_f16(reinterpret_cast<const uint16_t*>(p));
   if constexpr (kKind == PanelKind::BF16) return vec_load_bf16(reinterpret_cast<const uint16_t*>(p));
+}
+
+template <PanelKind kKind>
+GALAGO_INLINE V16 add_step(const V16& value, const V16& w, const V16& sum) {
+#if defined(GALAGO_ISA_BF16)
+  if constexpr (kKind == PanelKind::BF16Pairs) return {{fma_pairs(value.v[0], w.v[0], sum.v[0])}};
+#endif
+  return vec_fma(value, w, sum);
 }
 
 struct Steps {
@@ -45,7 +53,7 @@ inline void gemm_tile(const GemmCall& c, const char* panels, int64_t row, int64_
     GALAGO_UNROLL for (int p = 0; p < kPanels; ++p) w[p] = load_step<kKind>(w_step + p * panel_bytes);
     GALAGO_UNROLL for (int r = 0; r < kRows; ++r) {
       const V16 value = vec_set(x[r * x_stride]);
-      GALAGO_UNROLL for (int p = 0; p < kPanels; ++p) sums[r][p] = vec_fma(value, w[p], sums[r][p]);
+      GALAGO_UNROLL for (int p = 0; p < kPanels; ++p) sums[r][p] = add_step<kKind>(value, w[p], sums[r][p]);
     }
   }
   const bool add = c.accumulate || steps.begin > 0;
@@ -111,6 +119,10 @@ void k_gemm(const GemmCall& c) {
       return gemm_kind<PanelKind::F16>(c);
     case PanelKind::BF16:
       return gemm_kind<PanelKind::BF16>(c);
+#if defined(GALAGO_ISA_BF16)
+    case PanelKind::BF16Pairs:
+      return gemm_kind<PanelKind::BF16Pairs>(c);
+#endif
     default:
       __builtin_trap();
   }

@@ -32,6 +32,22 @@ int64_t k_peak_floats(int64_t rounds) {
   return rounds * kPeakSums * kLanes * 2;
 }
 
+#if defined(GALAGO_ISA_BF16)
+int64_t k_peak_pairs(int64_t rounds) {
+  F32 sums[kPeakSums], x = zero();
+  GALAGO_UNROLL for (int i = 0; i < kPeakSums; ++i) sums[i] = set(1);
+  for (int64_t round = 0; round < rounds; ++round)
+    GALAGO_UNROLL for (int i = 0; i < kPeakSums; ++i) {
+      keep(x.v);
+      sums[i] = fma_pairs(x, x, sums[i]);
+    }
+  GALAGO_UNROLL for (int i = 0; i < kPeakSums; ++i) keep(sums[i].v);
+  return rounds * kPeakSums * kLanes * 4;
+}
+#else
+constexpr auto k_peak_pairs = nullptr;
+#endif
+
 int64_t k_peak_bytes(int64_t rounds) {
   IU sums[kPeakSums];
   BytesU x = bytes_set(3);

@@ -10,6 +10,7 @@
 #include "cpu/kernels/rows-inl.h"
 #include "cpu/kernels/vec-inl.h"
 #include "cpu/kernels/dot-inl.h"
+#include "cpu/kernels/pairs-inl.h"
 #include "cpu/kernels/gemm-inl.h"
 #include "cpu/kernels/quantize-inl.h"
 #include "cpu/kernels/panel_formats-inl.h"

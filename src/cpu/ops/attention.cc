@@ -136,6 +136,7 @@ void attend_block(const OpCall& call, const AttentionSizes& s, const Visible& se
                        .mask = mask ? mask + t * s.keys : nullptr,
                        .mask_stride = s.keys,
                        .scale = call.node.attr<AttentionAttrs>().scale,
+                       .narrow = call.narrow && !call.exact && s.d % 2 == 0,
                        .y = f32(call.out) + row * s.dv,
                        .y_stride = s.heads * s.dv,
                        .scratch = scratch});

@@ -1,6 +1,7 @@
 // linear: y[row, o] = sum_k x[row, k] w[o, k] + bias[o], w of any number format.
-// Fast: the weight is packed into panels once. F32, F16 and BF16 weights multiply f32 activations in f32; block formats
-// multiply activations rounded to int8 in blocks of 32 (error at most half a step, max|x| / 254, a value).
+// Fast: the weight is packed into panels once. F32 and F16 weights multiply f32 activations in f32, and so do BF16
+// weights, or bf16 activations where a processor multiplies these faster; block formats multiply activations rounded to
+// int8 in blocks of 32 (error at most half a step, max|x| / 254, a value).
 #include <algorithm>
 
 #include "cpu/ops/common.h"
@@ -25,13 +26,13 @@ const float* bias_of(const OpCall& call) { return call.in.size() > 2 ? f32(call.
 size_t scratch_bytes(const Node&, std::span<const Tensor> in, int n_threads) {
   auto [rows, n, k] = sizes_of(in);
   size_t decoded_row = align64(sizeof(float) * static_cast<size_t>(k));
-  return std::max(decoded_row, quantized_product_scratch(in[1].dtype(), rows, k, n_threads));
+  return std::max(decoded_row, prepared_product_scratch(in[1].dtype(), rows, k, n_threads));
 }
 
-size_t prepared_bytes(const Node&, std::span<const Tensor> in) {
+Prepared prepared_input(const Node&, std::span<const Tensor> in) {
   auto [rows, n, k] = sizes_of(in);
-  const bool multiplies = in[1].elements() > 0 && is_integer(panel_kind(in[1].dtype()));
-  return multiplies ? quantized_bytes(rows, k) : 0;
+  if (in[1].elements() == 0) return {};
+  return {prepared_bytes(in[1].dtype(), rows, k), is_integer(panel_kind(in[1].dtype()))};
 }
 
 void scalar(const OpCall& call) {
@@ -52,10 +53,9 @@ void fast(const OpCall& call) {
   if (call.packed.elements() == 0) return scalar(call);  // an empty weight, or one that the graph computes
   auto [rows, n, k] = sizes_of(call.in);
   Panels w = packed_matrix(call.packed, call.in[1].dtype(), n, k);
-  if (!is_integer(w.kind))
-    return multiply(call.pool, w, f32(call.in[0]), rows, bias_of(call), call.exact, f32(call.out), {});
-  if (!call.is_prepared) quantize(call.pool, f32(call.in[0]), rows, k, call.exact, call.prepared);
-  multiply_quantized(call.pool, w, call.prepared, rows, bias_of(call), call.exact, f32(call.out), call.scratch);
+  const float* x = f32(call.in[0]);
+  if (!call.is_prepared) prepare(call.pool, w.kind, x, rows, k, call.exact, call.prepared);
+  multiply_prepared(call.pool, w, x, call.prepared, rows, bias_of(call), call.exact, f32(call.out), call.scratch);
 }
 
 Tensor pack(const Node&, const Weight& weight) { return packed_weight(weight); }
@@ -64,7 +64,7 @@ Tensor pack(const Node&, const Weight& weight) { return packed_weight(weight); }
 
 CpuOp make_Linear() {
   return {
-      .scalar = scalar, .fast = fast, .scratch_bytes = scratch_bytes, .prepared_bytes = prepared_bytes, .pack = pack};
+      .scalar = scalar, .fast = fast, .scratch_bytes = scratch_bytes, .prepared = prepared_input, .pack = pack};
 }
 
 }  // namespace galago::cpu

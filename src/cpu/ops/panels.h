@@ -36,18 +36,20 @@ void pack_floats(const float* matrix, int64_t row_stride, int64_t k_stride, int6
 
 // y[rows, w.n] = x[rows, w.k] w^T + bias; bias may be null (product.cc). Integer panels multiply activations that are
 // quantized first: in blocks of 32, with sums in the same order whatever rows and threads there are; or, unless
-// `exact`, more coarsely where that is faster. scratch: product_scratch bytes, 64-byte aligned.
+// `exact`, more coarsely where that is faster. BF16 panels multiply f32, or bf16 unless `exact`.
+// scratch: product_scratch bytes, 64-byte aligned.
 size_t product_scratch(DType dtype, int64_t rows, int64_t k, int n_threads);
 void multiply(ThreadPool& pool, const Panels& w, const float* x, int64_t rows, const float* bias, bool exact, float* y,
               std::span<std::byte> scratch);
 
-// The two halves of an integer product, for products that share their x: quantized_bytes(rows, k) bytes. Both want the
-// same `exact`.
-size_t quantized_bytes(int64_t rows, int64_t k);
-void quantize(ThreadPool& pool, const float* x, int64_t rows, int64_t k, bool exact, std::span<std::byte> quantized);
-size_t quantized_product_scratch(DType dtype, int64_t rows, int64_t k, int n_threads);
-void multiply_quantized(ThreadPool& pool, const Panels& w, std::span<const std::byte> quantized, int64_t rows,
-                        const float* bias, bool exact, float* y, std::span<std::byte> scratch);
+// The two halves of a product, for products that share their x and `exact`: x in another form, prepared_bytes bytes (0: x
+// is read as it is), and the rest. Weights that are both integers or both not share the form.
+size_t prepared_bytes(DType dtype, int64_t rows, int64_t k);
+void prepare(ThreadPool& pool, PanelKind kind, const float* x, int64_t rows, int64_t k, bool exact,
+             std::span<std::byte> prepared);
+size_t prepared_product_scratch(DType dtype, int64_t rows, int64_t k, int n_threads);
+void multiply_prepared(ThreadPool& pool, const Panels& w, const float* x, std::span<const std::byte> prepared,
+                       int64_t rows, const float* bias, bool exact, float* y, std::span<std::byte> scratch);
 
 inline size_t align64(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
