@@ -9,6 +9,8 @@
 #include <limits>
 #include <vector>
 
+#include "base/rng.h"
+#include "tensor/dtype.h"
 #include "tensor/half.h"
 
 namespace galago::cpu {
@@ -139,6 +141,26 @@ TEST_P(EachIsa, HalvesConvertAsInSoftware) {
   for (size_t i = 0; i < x.size(); ++i) ASSERT_EQ(back[i], f32_to_f16(x[i])) << x[i];
   k_.f32_to_bf16(x.data(), back.data(), static_cast<int64_t>(x.size()));
   for (size_t i = 0; i < x.size(); ++i) ASSERT_EQ(back[i], f32_to_bf16(x[i])) << x[i];
+}
+
+// Caches must hold the same bytes whatever wrote them. Blocks of random numbers of every size; of quarters, of which
+// many lie half-way between two codes; of zeros.
+TEST_P(EachIsa, CodesOfEightBitsAreThoseOfTheFormat) {
+  Rng rng(2);
+  std::vector<float> x;
+  for (int block = 0; block < 300; ++block) {
+    const double scale = std::exp2(rng.uniform(-20, 12));
+    for (int i = 0; i < 31; ++i)
+      x.push_back(static_cast<float>(block % 3 == 0   ? scale * rng.normal()
+                                     : block % 3 == 1 ? static_cast<double>(rng.below(1017)) / 4 - 127
+                                                      : 0));
+    x.push_back(block % 3 == 2 ? 0 : 127);
+  }
+  const auto n = static_cast<int64_t>(x.size());
+  std::vector<uint8_t> got(x.size() / 32 * 34), expected(got);
+  info(DType::Q8_0).encode(x.data(), expected.data(), n, nullptr);
+  k_.f32_to_q8_0(x.data(), got.data(), n);
+  EXPECT_EQ(got, expected);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ typedef float __m512 __attribute__((vector_size(64), aligned(64)));
 typedef long long __m512i __attribute__((vector_size(64), aligned(64)));
 typedef long long __m256i __attribute__((vector_size(32), aligned(32)));
 typedef long long __m128i __attribute__((vector_size(16), aligned(16)));
+typedef long long __m512bh __attribute__((vector_size(64), aligned(64)));
 typedef uint16_t __mmask16;
 
 enum { _CMP_UNORD_Q = 3, _CMP_LT_OQ = 17, _MM_FROUND_TO_NEAREST_INT = 0 };
@@ -106,6 +107,10 @@ inline __m512 _mm512_min_ps(__m512 a, __m512 b) {
 }
 inline __m512 _mm512_sqrt_ps(__m512 a) {
   return emulated::each<float, __m512>([&](int i) { return std::sqrt(a[i]); });
+}
+inline __m512 _mm512_scalef_ps(__m512 a, __m512 b) {
+  auto lane = [&](int i) { return std::isnan(b[i]) ? b[i] : std::scalbn(a[i], static_cast<int>(std::floor(b[i]))); };
+  return emulated::each<float, __m512>(lane);
 }
 inline __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, int kind) {
   unsigned m = 0;
@@ -243,6 +248,36 @@ inline __m512i _mm512_broadcast_i32x4(__m128i a) {
 inline __m512i _mm512_shuffle_epi8(__m512i a, __m512i places) {  // inside each 16 bytes
   auto x = emulated::lanes<uint8_t>(a), at = emulated::lanes<uint8_t>(places);
   return emulated::each<uint8_t, __m512i>([&](int i) { return at.v[i] & 0x80 ? 0 : x.v[i / 16 * 16 + at.v[i] % 16]; });
+}
+inline __m512i _mm512_set_epi32(int p, int o, int n, int m, int l, int k, int j, int i, int h, int g, int f, int e, int d,
+                                int c, int b, int a) {
+  const int lanes[] = {a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p};
+  return emulated::load<__m512i>(lanes);
+}
+inline __m512i _mm512_permutexvar_epi16(__m512i places, __m512i a) {
+  auto x = emulated::lanes<uint16_t>(a), at = emulated::lanes<uint16_t>(places);
+  return emulated::each<uint16_t, __m512i>([&](int i) { return x.v[at.v[i] % 32]; });
+}
+inline uint16_t emulated_bf16(float x) {  // to nearest, halves to even; NaN stays NaN
+  uint32_t raw;
+  std::memcpy(&raw, &x, 4);
+  if (std::isnan(x)) return static_cast<uint16_t>(raw >> 16 | 0x40);
+  return static_cast<uint16_t>((raw + 0x7FFF + (raw >> 16 & 1)) >> 16);
+}
+inline __m512bh _mm512_cvtne2ps_pbh(__m512 upper, __m512 lower) {
+  return emulated::each<uint16_t, __m512bh>([&](int i) { return emulated_bf16(i < 16 ? lower[i] : upper[i - 16]); });
+}
+inline __m512 _mm512_dpbf16_ps(__m512 sum, __m512bh a, __m512bh b) {
+  auto x = emulated::lanes<uint16_t>(a), y = emulated::lanes<uint16_t>(b);
+  auto value = [](uint16_t half) {
+    const uint32_t raw = static_cast<uint32_t>(half) << 16;
+    float f;
+    std::memcpy(&f, &raw, 4);
+    return f;
+  };
+  return emulated::each<float, __m512>([&](int i) {
+    return sum[i] + value(x.v[2 * i + 1]) * value(y.v[2 * i + 1]) + value(x.v[2 * i]) * value(y.v[2 * i]);
+  });
 }
 inline __m512i _mm512_dpbusd_epi32(__m512i sum, __m512i bytes, __m512i signed_bytes) {
   auto s = emulated::lanes<uint32_t>(sum);

@@ -26,24 +26,12 @@ GALAGO_INLINE void halves_to_floats(const uint16_t* x, float* y, int64_t n) {
   store_part(y + i, load_f16(tail), static_cast<int>(n - i));
 }
 
-constexpr int64_t kQ8Values = 32, kQ8Bytes = 34;  // a block of Q8_0: f16 d; i8 q[32]; value = d q
-
-// kLanes blocks or fewer: their scales are widened in one go.
-GALAGO_INLINE void blocks_to_floats(const uint8_t* blocks, int64_t n, float* y) {
-  uint16_t halves[kLanes] = {};
-  float scales[kLanes];
-  for (int64_t b = 0; b < n; ++b) __builtin_memcpy(&halves[b], blocks + b * kQ8Bytes, 2);
-  store(scales, load_f16(halves));
-  for (int64_t b = 0; b < n; ++b) {
-    const auto* q = reinterpret_cast<const int8_t*>(blocks + b * kQ8Bytes + 2);
-    for (int64_t i = 0; i < kQ8Values; ++i) y[b * kQ8Values + i] = scales[b] * static_cast<float>(q[i]);
-  }
-}
-
+// n values in blocks of Q8_0.
 GALAGO_INLINE void q8_to_floats(const uint8_t* x, float* y, int64_t n) {
-  const int64_t n_blocks = n / kQ8Values;
-  for (int64_t b = 0; b < n_blocks; b += kLanes)
-    blocks_to_floats(x + b * kQ8Bytes, n_blocks - b < kLanes ? n_blocks - b : kLanes, y + b * kQ8Values);
+  for (int64_t i = 0; i < n; i += kQ8Values, x += kQ8Bytes) {
+    const F32 scale = set_f16(reinterpret_cast<const uint16_t*>(x));
+    for (int64_t j = 0; j < kQ8Values; j += kLanes) store(y + i + j, load_i8(x + 2 + j) * scale);
+  }
 }
 
 // `count` vectors of n values as f32: in place, or narrower ones widened into `room`, where the stride becomes n.

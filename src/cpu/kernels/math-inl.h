@@ -23,7 +23,7 @@ GALAGO_INLINE F32 power_of_two(I32 n) { return from_bits(shift_left<23>(n + set_
 // ln 2 = kLn2High + kLn2Low; the high part has 9 bits, so that n * high is exact without FMA too.
 constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
 
-// exp(x) = 2^n exp(r), |r| <= ln(2)/2. 1.5 ulp. The scale is applied in halves, so that results below 2^-126 are kept.
+// exp(x) = 2^n exp(r), |r| <= ln(2)/2. 1.5 ulp. The scale is applied in halves where there is no instruction for it, so that results below 2^-126 are kept.
 GALAGO_INLINE F32 exp(F32 x) {
   constexpr float kTerms[] = {4.999999404e-01f, 1.666652113e-01f, 4.166838899e-02f, 8.368710056e-03f, 1.381461276e-03f};
   x = max(set(-104.5f), min(set(89.0f), x));
@@ -32,8 +32,12 @@ GALAGO_INLINE F32 exp(F32 x) {
   F32 r = fma(count, set(-kLn2High), x);
   r = fma(count, set(-kLn2Low), r);
   F32 y = fma(r * r, polynomial(r, kTerms), r) + set(1.0f);
+#if defined(GALAGO_ISA_AVX512)
+  return {_mm512_scalef_ps(y.v, count.v)};
+#else
   I32 half = shift_right<1>(n);
   return y * power_of_two(half) * power_of_two(n - half);
+#endif
 }
 
 // log(x) = e ln 2 + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2). 1.5 ulp.

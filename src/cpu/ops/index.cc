@@ -116,13 +116,20 @@ void kv_append_scalar(const OpCall& c) {
 
 void kv_append_fast(const OpCall& c) {
   require_cache_format(c);
-  for_new_rows(c, [&](int64_t at, const float* x, int64_t n) {
-    if (c.in[0].dtype() == DType::Q8_0)
-      append_q8(c.in[0], at, x, n);
-    else if (c.in[0].dtype() == DType::F32)
-      std::memcpy(f32(c.in[0]) + at, x, n * sizeof(float));
-    else
-      kernels().f32_to_f16(x, reinterpret_cast<uint16_t*>(c.in[0].bytes()) + at, n);
+  const DType type = c.in[0].dtype();
+  for_new_rows(c, [&](int64_t first, const float* values, int64_t n) {
+    constexpr int64_t kBlock = 32;
+    for_rows(c.pool, (n + kBlock - 1) / kBlock, kBlock, [&](int64_t begin, int64_t end) {
+      const int64_t at = first + begin * kBlock, count = std::min(n, end * kBlock) - begin * kBlock;
+      const float* x = values + begin * kBlock;
+      std::byte* to = c.in[0].bytes() + row_bytes(type, at);
+      if (type == DType::Q8_0)
+        kernels().f32_to_q8_0(x, reinterpret_cast<uint8_t*>(to), count);
+      else if (type == DType::F16)
+        kernels().f32_to_f16(x, reinterpret_cast<uint16_t*>(to), count);
+      else
+        std::memcpy(to, x, count * sizeof(float));
+    });
   });
 }
 
