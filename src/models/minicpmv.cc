@@ -277,6 +277,8 @@ Json preset(std::string_view size) {
     return with_version(text_json(4096, 14336, 32, 32, 8, 128256, 1e-5, 500000, 8192), "2.5", 96, so400m);
   if (size == "2.6")
     return with_version(text_json(3584, 18944, 28, 28, 4, 151666, 1e-6, 1000000, 32768), "2.6", 64, so400m);
+  if (size == "2.6-tower")  // in front of one small layer, to measure encoding alone
+    return with_version(text_json(3584, 1024, 1, 28, 4, 1024, 1e-6, 1000000, 32768), "2.6", 64, so400m);
   if (!size.starts_with("tiny")) return nullptr;
   std::string version(size == "tiny" ? "2.6" : size.substr(5));
   Json config = text_json(64, 96, 2, 4, version == "2.0" ? 4 : 2, 320, 1e-5, 10000, 4096);
@@ -335,7 +337,8 @@ Family minicpmv_family() {
           .presets =
               [] {
                 return std::vector<std::string_view>{"tiny",     "tiny-2.0", "tiny-2.5", "tiny-2.6",
-                                                     "tiny-4.5", "2.0",      "2.5",      "2.6"};
+                                                     "tiny-4.5", "2.0",      "2.5",      "2.6",
+                                                     "2.6-tower"};
               },
           .control_tokens =
               [] {

@@ -108,6 +108,9 @@ inline __m512 _mm512_min_ps(__m512 a, __m512 b) {
 inline __m512 _mm512_sqrt_ps(__m512 a) {
   return emulated::each<float, __m512>([&](int i) { return std::sqrt(a[i]); });
 }
+inline __m512 _mm512_roundscale_ps(__m512 a, int) {  // to integers
+  return emulated::each<float, __m512>([&](int i) { return std::nearbyint(a[i]); });
+}
 inline __m512 _mm512_scalef_ps(__m512 a, __m512 b) {
   auto lane = [&](int i) { return std::isnan(b[i]) ? b[i] : std::scalbn(a[i], static_cast<int>(std::floor(b[i]))); };
   return emulated::each<float, __m512>(lane);

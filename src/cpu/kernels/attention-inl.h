@@ -2,8 +2,9 @@
 // per row the largest score m, the sum l of exp(score - m) and the weighted sum of values; a new tile with a larger m
 // rescales both by exp(m_old - m_new). Lanes are rows (16 a panel): scores^T = k q^T and sums^T += v^T p^T, so that keys
 // and values are read where they lie, one number at a time, and softmax never adds across lanes. Rows are (query, head)
-// pairs of all query heads that share this key/value head. Few queries: attention_stream-inl.h. Both products are of f32
-// or of pairs of bf16 (kPairs; pairs-inl.h): queries and keys paired along d, probabilities and values along the keys.
+// pairs of all query heads that share this key/value head. Few queries: attention_stream-inl.h.
+// Both products are of f32 or of pairs of bf16 (kPairs; pairs-inl.h): queries and keys paired along d, probabilities and
+// values along the keys. Pairs of keys and values are made before, once for all queries (k_pair_keys).
 #pragma once
 
 namespace galago::cpu::GALAGO_ISA {
@@ -47,29 +48,12 @@ const float* tile_floats(const void* x, CacheFormat format, int64_t begin, int64
   return room - count * n;
 }
 
-KeyTile key_tile(const AttentionCall& c, int64_t begin, int64_t n, float* k, float* v) {
+template <class Call>
+KeyTile key_tile(const Call& c, int64_t begin, int64_t n, float* k, float* v) {
   KeyTile tile{begin, n, nullptr, nullptr, c.k_stride, c.v_stride};
   tile.k = tile_floats(c.k, c.k_format, begin, n, c.d, tile.k_stride, k);
   tile.v = tile_floats(c.v, c.v_format, begin, n, c.dv, tile.v_stride, v);
   return tile;
-}
-
-// The tile's keys and values as pairs, in `k` and `v`, where narrow ones already are as f32.
-void pair_tile(const AttentionCall& c, KeyTile& tile, float* k, float* v) {
-#if defined(GALAGO_ISA_BF16)
-  for (int64_t i = 0; i < tile.n; ++i) k_pair_row(tile.k + i * tile.k_stride, c.d, k + i * c.d / 2);
-  for (int64_t i = 0; i < tile.n; i += 2) {
-    const float *from = tile.v + i * tile.v_stride, *next = from + tile.v_stride;
-    float* to = v + i / 2 * c.dv;
-    const bool two = i + 1 < tile.n;
-    each_vector(
-        c.dv, [=](int64_t j, auto place) __attribute__((always_inline)) {
-          put(to + j, pairs_of_lanes(get(from + j, place), two ? get(next + j, place) : zero()), place);
-        });
-  }
-  tile.k = k, tile.k_stride = c.d / 2;
-  tile.v = v, tile.v_stride = c.dv;
-#endif
 }
 
 // Values are read several times a tile: rows side by side do not fight for the same sets of the first-level cache, as
@@ -119,6 +103,22 @@ RowPanels row_panels(const AttentionCall& c) {
   return s;
 }
 
+// Scores of pairs are multiples of log 2, so that exp is 2^x: to 8e-5, where bf16 rounds by 2e-3.
+template <bool kPairs>
+constexpr float kScoreUnit = kPairs ? 1.44269504f : 1;
+template <bool kPairs>
+GALAGO_INLINE F32 exp_score(F32 x) {
+#if defined(GALAGO_ISA_BF16)
+  if constexpr (kPairs) {
+    constexpr float kTerms[] = {9.999280735e-01f, 6.932609855e-01f, 2.426111222e-01f, 5.517166907e-02f};
+    x = max(set(-150), x);
+    const F32 count = {_mm512_roundscale_ps(x.v, 0)};
+    return {_mm512_scalef_ps(polynomial(x - count, kTerms).v, count.v)};
+  }
+#endif
+  return exp(x);
+}
+
 template <bool kPairs>
 void start_rows(const AttentionCall& c, const RowPanels& s) {
   const int64_t steps = kPairs ? c.d / 2 : c.d;
@@ -126,7 +126,7 @@ void start_rows(const AttentionCall& c, const RowPanels& s) {
   for (int64_t r = 0; r < s.padded; ++r) {
     const bool real = r < s.rows;
     const int64_t query = real ? r / c.heads : 0;
-    k_affine(c.q + query * c.q_stride + r % c.heads * c.d, real ? c.scale : 0, 0, scaled, c.d);
+    k_affine(c.q + query * c.q_stride + r % c.heads * c.d, real ? c.scale * kScoreUnit<kPairs> : 0, 0, scaled, c.d);
 #if defined(GALAGO_ISA_BF16)
     if (kPairs) k_pair_row(scaled, c.d, scaled);
 #endif
@@ -138,6 +138,15 @@ void start_rows(const AttentionCall& c, const RowPanels& s) {
     s.last[r] = static_cast<float>(c.last + c.last_slope * query);
   }
   for (int64_t i = 0; i < s.padded * c.dv; ++i) s.sums[i] = 0;
+}
+
+KeyTile paired_tile(const AttentionCall& c, int64_t begin, int64_t n) {
+  return {begin,
+          n,
+          static_cast<const float*>(c.k) + k_pairs_floats(begin, c.d),
+          static_cast<const float*>(c.v) + v_pairs_floats(begin, c.dv),
+          c.d / 2,
+          c.dv};
 }
 
 template <bool kPairs>
@@ -159,7 +168,7 @@ void score_tile(const AttentionCall& c, const RowPanels& s, const KeyTile& tile)
   if (!c.mask) return;
   for (int64_t r = 0; r < s.rows; ++r) {
     const float* mask = c.mask + r / c.heads * c.mask_stride + tile.begin;
-    for (int64_t i = 0; i < tile.n; ++i) s.scores[i * s.padded + r] += mask[i];
+    for (int64_t i = 0; i < tile.n; ++i) s.scores[i * s.padded + r] += mask[i] * kScoreUnit<kPairs>;
   }
 }
 
@@ -188,7 +197,7 @@ GALAGO_INLINE F32 exponentials(const RowPanels& s, const KeyTile& tile, int64_t 
   const float* from = s.scores + row;
   float* to = s.scores + row;
   auto next = [&](int64_t i) GALAGO_LAMBDA_INLINE {
-    const F32 p = exp(load(from + i * s.padded) - shift);
+    const F32 p = exp_score<kPairs>(load(from + i * s.padded) - shift);
     sum = sum + p;
     return p;
   };
@@ -211,7 +220,7 @@ GALAGO_INLINE F32 exponentials(const RowPanels& s, const KeyTile& tile, int64_t 
 template <bool kPairs>
 GALAGO_INLINE void softmax_lanes(const AttentionCall& c, const RowPanels& s, const KeyTile& tile, int64_t row) {
   const F32 before = load(s.most + row), most = largest_score(s, tile, row, before);
-  const F32 shift = finite_shift(most), shrink = exp(before - shift);
+  const F32 shift = finite_shift(most), shrink = exp_score<kPairs>(before - shift);
   const F32 sum = exponentials<kPairs>(s, tile, row, shift);
   store(s.most + row, most);
   store(s.total + row, fma(load(s.total + row), shrink, sum));
@@ -251,8 +260,9 @@ void attend_tiles(const AttentionCall& c) {
   const RowPanels s = row_panels(c);
   start_rows<kPairs>(c, s);
   for (int64_t begin = first_key(c); begin < end_key(c); begin += kKeyTile) {
-    KeyTile tile = key_tile(c, begin, tile_keys(begin, end_key(c)), s.k, s.v);
-    kPairs ? pair_tile(c, tile, s.k, s.v) : gather_values(c, tile, s.v);
+    const int64_t n = tile_keys(begin, end_key(c));
+    KeyTile tile = kPairs ? paired_tile(c, begin, n) : key_tile(c, begin, n, s.k, s.v);
+    if (!kPairs) gather_values(c, tile, s.v);
     score_tile<kPairs>(c, s, tile);
     for (int64_t row = 0; row < s.padded; row += kLanes) softmax_lanes<kPairs>(c, s, tile, row);
     add_values<kPairs>(c, s, tile);
@@ -262,9 +272,32 @@ void attend_tiles(const AttentionCall& c) {
 
 void k_attention(const AttentionCall& c) {
   if constexpr (kMultipliesPairs)
-    if (c.narrow) return attend_tiles<true>(c);
+    if (c.paired) return attend_tiles<true>(c);
   attend_tiles<false>(c);
 }
+
+#if defined(GALAGO_ISA_BF16)
+void pair_tile(const PairKeysCall& c, const KeyTile& tile) {
+  for (int64_t i = 0; i < tile.n; ++i)
+    k_pair_row(tile.k + i * tile.k_stride, c.d, c.k_pairs + k_pairs_floats(tile.begin + i, c.d));
+  for (int64_t i = 0; i < tile.n; i += 2) {
+    const float *from = tile.v + i * tile.v_stride, *next = from + tile.v_stride;
+    float* to = c.v_pairs + v_pairs_floats(tile.begin + i, c.dv);
+    const bool two = i + 1 < tile.n;
+    each_vector(
+        c.dv, [=](int64_t j, auto place) __attribute__((always_inline)) {
+          put(to + j, pairs_of_lanes(get(from + j, place), two ? get(next + j, place) : zero()), place);
+        });
+  }
+}
+
+void k_pair_keys(const PairKeysCall& c) {
+  for (int64_t begin = c.begin; begin < c.end; begin += kKeyTile)
+    pair_tile(c, key_tile(c, begin, tile_keys(begin, c.end), c.scratch, c.scratch + kKeyTile * c.d));
+}
+#else
+constexpr auto k_pair_keys = nullptr;
+#endif
 
 }  // namespace
 }  // namespace galago::cpu::GALAGO_ISA

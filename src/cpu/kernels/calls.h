@@ -139,6 +139,19 @@ struct WideGemmCall {
 };
 
 enum class CacheFormat { F32, F16, Q8_0 };
+constexpr int64_t kKeyTile = 64;  // keys that attention takes at once
+
+// Keys begin .. end - 1 of one key/value head as pairs of bf16 (attention-inl.h), begin a multiple of kKeyTile.
+struct PairKeysCall {
+  const void *k, *v;  // as in AttentionCall
+  int64_t k_stride, v_stride;
+  CacheFormat k_format, v_format;
+  int64_t begin, end, d, dv;  // d is even
+  float *k_pairs, *v_pairs;   // k_pairs_floats, v_pairs_floats of all keys of the head
+  float* scratch;             // kKeyTile * (d + dv) floats
+};
+constexpr int64_t k_pairs_floats(int64_t keys, int64_t d) { return keys * d / 2; }           // [keys][d / 2]
+constexpr int64_t v_pairs_floats(int64_t keys, int64_t dv) { return (keys + 1) / 2 * dv; }  // [keys / 2][dv]
 
 // Attention of `queries` x `heads` rows that share one key/value head; see attention-inl.h.
 struct AttentionCall {
@@ -153,12 +166,11 @@ struct AttentionCall {
   const float* mask;  // mask[i * mask_stride + s] is added to the scores; or null
   int64_t mask_stride;
   float scale;
-  bool narrow;  // products may be of bf16, where a level multiplies these faster; d is even
+  bool paired;  // k and v are what pair_keys made of all keys; strides and formats say nothing
   float* y;     // row (query i, head h) begins at i * y_stride + h * dv
   int64_t y_stride;
   float* scratch;  // attention_scratch(queries * heads, d, dv) floats
 };
-constexpr int64_t kKeyTile = 64;
 constexpr int64_t attention_scratch(int64_t rows, int64_t d, int64_t dv) {
   return (rows + kPanelRows) * (d + dv + kKeyTile + 4) + kKeyTile * (d + dv);
 }

@@ -102,25 +102,75 @@ int64_t queries_at_once(const AttentionSizes& s) {
   return std::clamp<int64_t>(kRowsAtOnce / std::max<int64_t>(s.per_group, 1), 1, std::max<int64_t>(s.queries, 1));
 }
 
+// Levels that multiply pairs of bf16 get keys and values as such, before the queries' scratch.
+int64_t head_pairs(const AttentionSizes& s) { return k_pairs_floats(s.keys, s.d) + v_pairs_floats(s.keys, s.dv); }
+int64_t all_pairs(const AttentionSizes& s) {
+  if (!kernels().pair_keys || s.d % 2 != 0) return 0;
+  return (s.batch * s.groups * head_pairs(s) + 15) / 16 * 16;
+}
+
 int64_t scratch_floats(const AttentionSizes& s) {
   return (attention_scratch(queries_at_once(s) * s.per_group, s.d, s.dv) + 15) / 16 * 16;
 }
 
+float* slot_scratch(const OpCall& call, const AttentionSizes& s, int slot) {
+  return reinterpret_cast<float*>(call.scratch.data()) + all_pairs(s) + slot * scratch_floats(s);
+}
+
 size_t scratch_bytes(const Node&, std::span<const Tensor> in, int n_threads) {
   AttentionSizes s(in);
-  const size_t blocks = sizeof(float) * static_cast<size_t>(std::max(s.keys, n_threads * scratch_floats(s)));
+  const int64_t floats = std::max(s.keys, all_pairs(s) + n_threads * scratch_floats(s));
+  const size_t blocks = sizeof(float) * static_cast<size_t>(floats);
   return streams(s) ? std::max(blocks, stream_scratch(s, n_threads)) : blocks;
 }
 
+// Keys and values as the kernel reads them: of one head, or pairs of all heads.
+struct KeySource {
+  const OpCall& call;
+  const AttentionSizes& s;
+  float* pairs;  // null: as they are
+
+  float* k_pairs(int64_t b, int64_t g) const { return pairs + (b * s.groups + g) * head_pairs(s); }
+  float* v_pairs(int64_t b, int64_t g) const { return k_pairs(b, g) + k_pairs_floats(s.keys, s.d); }
+  const void* k(int64_t b, int64_t g) const {
+    return pairs ? static_cast<const void*>(k_pairs(b, g)) : head_bytes(call.in[1], s, b, g);
+  }
+  const void* v(int64_t b, int64_t g) const {
+    return pairs ? static_cast<const void*>(v_pairs(b, g)) : head_bytes(call.in[2], s, b, g);
+  }
+};
+
+void pair_all(const OpCall& call, const AttentionSizes& s, const Visible& seen, const KeySource& keys) {
+  constexpr int64_t kKeysAtOnce = 4 * kKeyTile;
+  const int64_t end = std::clamp<int64_t>(seen.last_of(s.queries - 1) + 1, 0, s.keys);
+  const int64_t chunks = (end + kKeysAtOnce - 1) / kKeysAtOnce;
+  for_slots(call.pool, s.batch * s.groups * chunks, s.batch * s.groups * end * (s.d + s.dv), [&](int slot, int64_t i) {
+    const int64_t head = i / chunks, b = head / s.groups, g = head % s.groups, begin = i % chunks * kKeysAtOnce;
+    kernels().pair_keys({.k = head_bytes(call.in[1], s, b, g),
+                         .v = head_bytes(call.in[2], s, b, g),
+                         .k_stride = s.groups * s.d,
+                         .v_stride = s.groups * s.dv,
+                         .k_format = cache_format(call.in[1]),
+                         .v_format = cache_format(call.in[2]),
+                         .begin = begin,
+                         .end = std::min(end, begin + kKeysAtOnce),
+                         .d = s.d,
+                         .dv = s.dv,
+                         .k_pairs = keys.k_pairs(b, g),
+                         .v_pairs = keys.v_pairs(b, g),
+                         .scratch = slot_scratch(call, s, slot)});
+  });
+}
+
 // Queries t .. of key/value head g in batch b.
-void attend_block(const OpCall& call, const AttentionSizes& s, const Visible& seen, int64_t b, int64_t g, int64_t t,
-                  float* scratch) {
+void attend_block(const OpCall& call, const AttentionSizes& s, const Visible& seen, const KeySource& keys, int64_t b,
+                  int64_t g, int64_t t, float* scratch) {
   const int64_t row = (b * s.queries + t) * s.heads + g * s.per_group;
   const float* mask = mask_of(call, s, b);
   kernels().attention({.q = f32(call.in[0]) + row * s.d,
                        .q_stride = s.heads * s.d,
-                       .k = head_bytes(call.in[1], s, b, g),
-                       .v = head_bytes(call.in[2], s, b, g),
+                       .k = keys.k(b, g),
+                       .v = keys.v(b, g),
                        .k_stride = s.groups * s.d,
                        .v_stride = s.groups * s.dv,
                        .k_format = cache_format(call.in[1]),
@@ -136,7 +186,7 @@ void attend_block(const OpCall& call, const AttentionSizes& s, const Visible& se
                        .mask = mask ? mask + t * s.keys : nullptr,
                        .mask_stride = s.keys,
                        .scale = call.node.attr<AttentionAttrs>().scale,
-                       .narrow = call.narrow && !call.exact && s.d % 2 == 0,
+                       .paired = keys.pairs != nullptr,
                        .y = f32(call.out) + row * s.dv,
                        .y_stride = s.heads * s.dv,
                        .scratch = scratch});
@@ -145,11 +195,13 @@ void attend_block(const OpCall& call, const AttentionSizes& s, const Visible& se
 void attend_blocks(const OpCall& call, const AttentionSizes& s, const Visible& seen) {
   const int64_t step = queries_at_once(s), blocks = (s.queries + step - 1) / step, items = s.batch * s.groups * blocks;
   const int64_t products = s.batch * s.heads * s.queries * std::max<int64_t>(seen.last + 1, 1) * (s.d + s.dv);
+  const bool pairs = call.narrow && !call.exact && all_pairs(s) > 0;
+  const KeySource keys{call, s, pairs ? reinterpret_cast<float*>(call.scratch.data()) : nullptr};
+  if (pairs) pair_all(call, s, seen, keys);
   for_slots(call.pool, items, products, [&](int slot, int64_t item) {
-    float* scratch = reinterpret_cast<float*>(call.scratch.data()) + slot * scratch_floats(s);
     const int64_t block = blocks - 1 - item % blocks;  // the longest rows first
     const int64_t pair = item / blocks;                // keys and values of one head stay in the cache
-    attend_block(call, s, seen, pair / s.groups, pair % s.groups, block * step, scratch);
+    attend_block(call, s, seen, keys, pair / s.groups, pair % s.groups, block * step, slot_scratch(call, s, slot));
   });
 }
 
