@@ -10,8 +10,10 @@ namespace {
 
 constexpr int64_t kStreamKeys = 8;  // as many streams as hardware follows: one for each key of a tile
 
-// Rows of the cache. load(i, within): the vector of channels from i + within on, i a multiple of kStep.
+// Rows of the cache. load(i, within): the vector of channels from i + within on, i a multiple of kStep; if kScaled, to be
+// multiplied by scale(i), an f16.
 struct F32Row {
+  static constexpr bool kScaled = false;
   static constexpr int64_t kStep = kLanes;
   static constexpr int64_t bytes(int64_t n) { return 4 * n; }
   const float* p;
@@ -19,6 +21,7 @@ struct F32Row {
   GALAGO_INLINE F32 load(int64_t i, int64_t) const { return galago::cpu::GALAGO_ISA::load(p + i); }
 };
 struct F16Row {
+  static constexpr bool kScaled = false;
   static constexpr int64_t kStep = kLanes;
   static constexpr int64_t bytes(int64_t n) { return 2 * n; }
   const uint16_t* p;
@@ -28,17 +31,41 @@ struct F16Row {
   GALAGO_INLINE F32 load(int64_t i, int64_t) const { return load_f16(p + i); }
 };
 struct Q8Row {  // blocks of 32: f16 d; i8 q[32]
+  static constexpr bool kScaled = true;
   static constexpr int64_t kStep = kQ8Values;
   static constexpr int64_t bytes(int64_t n) { return n / kQ8Values * kQ8Bytes; }
   const uint8_t* p;
   static GALAGO_INLINE Q8Row at(const void* base, int64_t value) {
     return {static_cast<const uint8_t*>(base) + value / kQ8Values * kQ8Bytes};
   }
-  GALAGO_INLINE F32 load(int64_t i, int64_t within) const {
-    const uint8_t* block = p + i / kQ8Values * kQ8Bytes;
-    return load_i8(block + 2 + within) * set_f16(reinterpret_cast<const uint16_t*>(block));
-  }
+  GALAGO_INLINE const uint8_t* block(int64_t i) const { return p + i / kQ8Values * kQ8Bytes; }
+  GALAGO_INLINE F32 load(int64_t i, int64_t within) const { return load_i8(block(i) + 2 + within); }
+  GALAGO_INLINE const uint8_t* scale(int64_t i) const { return block(i); }
 };
+
+// The scales of n rows at channel i.
+template <int n, class Row>
+GALAGO_INLINE void row_scales(const Row* rows, int64_t i, float* scales) {
+  uint16_t halves[n];
+  GALAGO_UNROLL for (int s = 0; s < n; ++s) __builtin_memcpy(&halves[s], rows[s].scale(i), 2);
+#if (defined(GALAGO_ISA_AVX2) || defined(GALAGO_ISA_AVX512)) && !defined(GALAGO_EMULATED)
+  // Put together in a register: loading a vector from several small stores would wait for them.
+  static_assert(n == 4 || n == 8);
+  auto half = [&](int s) GALAGO_LAMBDA_INLINE { return static_cast<short>(s < n ? halves[s < n ? s : 0] : 0); };
+  const __m128i all = _mm_set_epi16(half(7), half(6), half(5), half(4), half(3), half(2), half(1), half(0));
+  if constexpr (n == 8)
+    _mm256_storeu_ps(scales, _mm256_cvtph_ps(all));
+  else
+    _mm_storeu_ps(scales, _mm_cvtph_ps(all));
+#else
+  for (int s = 0; s < n; ++s) {
+    uint16_t lanes[kLanes] = {halves[s]};
+    float floats[kLanes];
+    store(floats, load_f16(lanes));
+    scales[s] = floats[0];
+  }
+#endif
+}
 
 // Row r of a call: query r / heads of a group, head r % heads.
 struct StreamRows {
@@ -58,15 +85,28 @@ template <class Row, int kRows>
 GALAGO_INLINE void dot_keys(const float* const* q, const Row* keys, int64_t d, float* const* scores) {
   F32 sums[kRows][4];
   GALAGO_UNROLL for (int r = 0; r < kRows; ++r) GALAGO_UNROLL for (int s = 0; s < 4; ++s) sums[r][s] = zero();
-  for (int64_t i = 0; i < d; i += Row::kStep)
+  for (int64_t i = 0; i < d; i += Row::kStep) {
+    F32 step[kRows][4];
     GALAGO_UNROLL for (int64_t within = 0; within < Row::kStep; within += kLanes) {
       F32 key[4];
       GALAGO_UNROLL for (int s = 0; s < 4; ++s) key[s] = keys[s].load(i, within);
       GALAGO_UNROLL for (int r = 0; r < kRows; ++r) {
         const F32 x = load(q[r] + i + within);
-        GALAGO_UNROLL for (int s = 0; s < 4; ++s) sums[r][s] = fma(x, key[s], sums[r][s]);
+        GALAGO_UNROLL for (int s = 0; s < 4; ++s) {
+          if constexpr (Row::kScaled)
+            step[r][s] = within == 0 ? x * key[s] : fma(x, key[s], step[r][s]);
+          else
+            sums[r][s] = fma(x, key[s], sums[r][s]);
+        }
       }
     }
+    if constexpr (Row::kScaled) {
+      float scales[4];
+      row_scales<4>(keys, i, scales);
+      GALAGO_UNROLL for (int r = 0; r < kRows; ++r)
+          GALAGO_UNROLL for (int s = 0; s < 4; ++s) sums[r][s] = fma(step[r][s], set(scales[s]), sums[r][s]);
+    }
+  }
   GALAGO_UNROLL for (int r = 0; r < kRows; ++r)
       reduce_add_four(sums[r][0], sums[r][1], sums[r][2], sums[r][3], scores[r]);
 }
@@ -74,32 +114,43 @@ GALAGO_INLINE void dot_keys(const float* const* q, const Row* keys, int64_t d, f
 // sums += p v of kStreamKeys keys for kRows rows.
 template <class Row, int kRows>
 GALAGO_INLINE void add_keys(const float* const* p, const Row* values, int64_t dv, float* const* sums) {
-  for (int64_t i = 0; i < dv; i += Row::kStep)
+  for (int64_t i = 0; i < dv; i += Row::kStep) {
+    float weights[kRows][kStreamKeys], scales[kStreamKeys];
+    if constexpr (Row::kScaled) row_scales<kStreamKeys>(values, i, scales);
+    GALAGO_UNROLL for (int r = 0; r < kRows; ++r)
+        GALAGO_UNROLL for (int s = 0; s < kStreamKeys; ++s) weights[r][s] = Row::kScaled ? p[r][s] * scales[s] : p[r][s];
     GALAGO_UNROLL for (int64_t within = 0; within < Row::kStep; within += kLanes) {
       F32 y[kRows];
       GALAGO_UNROLL for (int r = 0; r < kRows; ++r) y[r] = load(sums[r] + i + within);
       GALAGO_UNROLL for (int s = 0; s < kStreamKeys; ++s) {
         const F32 value = values[s].load(i, within);
-        GALAGO_UNROLL for (int r = 0; r < kRows; ++r) y[r] = fma(set(p[r][s]), value, y[r]);
+        GALAGO_UNROLL for (int r = 0; r < kRows; ++r) y[r] = fma(set(weights[r][s]), value, y[r]);
       }
       GALAGO_UNROLL for (int r = 0; r < kRows; ++r) store(sums[r] + i + within, y[r]);
     }
-}
-
-// Keys key .. key + kStreamKeys - 1, of which those from `end` on are that of end - 1 again: they are masked later. The
-// n values at the same place of the next keys are fetched into the second-level cache meanwhile: a jump from row to row
-// is more than hardware foresees.
-template <class Row>
-GALAGO_INLINE void rows_at(const void* base, int64_t stride, int64_t key, int64_t end, int64_t offset, int64_t n,
-                           Row* rows) {
-  const int64_t next = Row::bytes(kStreamKeys * stride);
-  GALAGO_UNROLL for (int64_t s = 0; s < kStreamKeys; ++s) {
-    const int64_t real = key + s < end ? key + s : end - 1;
-    rows[s] = Row::at(base, real * stride + offset);
-    const char* bytes = reinterpret_cast<const char*>(rows[s].p) + next;
-    for (int64_t line = 0; line < Row::bytes(n); line += 64) __builtin_prefetch(bytes + line, 0, 2);
   }
 }
+
+// Keys key .. key + kStreamKeys - 1, of which those from `end` on are that of end - 1 again: they are masked later.
+template <class Row>
+struct KeyRows {
+  Row first[kStreamKeys];  // of the first group
+
+  GALAGO_INLINE KeyRows(const void* base, int64_t stride, int64_t key, int64_t end) {
+    GALAGO_UNROLL for (int64_t s = 0; s < kStreamKeys; ++s)
+        first[s] = Row::at(base, (key + s < end ? key + s : end - 1) * stride);
+  }
+  // The rows of n values from `offset` on. Those of the next keys are fetched into the second-level cache meanwhile, a
+  // line for every 64 bytes: a jump from row to row is more than hardware foresees.
+  GALAGO_INLINE void at(int64_t offset, int64_t n, int64_t stride, Row* rows) const {
+    const int64_t next = Row::bytes(kStreamKeys * stride);
+    GALAGO_UNROLL for (int64_t s = 0; s < kStreamKeys; ++s) {
+      rows[s] = Row::at(first[s].p, offset);
+      const char* bytes = reinterpret_cast<const char*>(rows[s].p) + next;
+      for (int64_t line = 0; line + 32 < Row::bytes(n); line += 64) __builtin_prefetch(bytes + line, 0, 2);
+    }
+  }
+};
 
 template <int count>
 struct Count {
@@ -120,9 +171,10 @@ GALAGO_INLINE void each_pair(const StreamRows& rows, int64_t group, Function fun
 template <class Row>
 void score_keys(const StreamRows& rows, int64_t tile, int64_t key, int64_t end) {
   const StreamCall& c = rows.c;
+  const KeyRows<Row> key_rows(c.k, c.k_stride, key, end);
   for (int64_t group = 0; group < c.groups; ++group) {
     Row keys[kStreamKeys];
-    rows_at(c.k, c.k_stride, key, end, group * c.d, c.d, keys);
+    key_rows.at(group * c.d, c.d, c.k_stride, keys);
     each_pair(rows, group, [&](int64_t row, auto count) GALAGO_LAMBDA_INLINE {
       constexpr int n = decltype(count)::n;
       const float* q[2] = {rows.q(row), n == 2 ? rows.q(row + 1) : nullptr};
@@ -138,9 +190,10 @@ void score_keys(const StreamRows& rows, int64_t tile, int64_t key, int64_t end) 
 template <class Row>
 void weigh_values(const StreamRows& rows, int64_t tile, int64_t key, int64_t end) {
   const StreamCall& c = rows.c;
+  const KeyRows<Row> value_rows(c.v, c.v_stride, key, end);
   for (int64_t group = 0; group < c.groups; ++group) {
     Row values[kStreamKeys];
-    rows_at(c.v, c.v_stride, key, end, group * c.dv, c.dv, values);
+    value_rows.at(group * c.dv, c.dv, c.v_stride, values);
     each_pair(rows, group, [&](int64_t row, auto count) GALAGO_LAMBDA_INLINE {
       constexpr int n = decltype(count)::n;
       const float* p[2] = {rows.scores(row) + key - tile, n == 2 ? rows.scores(row + 1) + key - tile : nullptr};

@@ -85,6 +85,16 @@ GALAGO_INLINE F32 load_i8(const uint8_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
 }
 GALAGO_INLINE F32 set_f16(const uint16_t* p) { return {_mm512_cvtph_ps(_mm256_set1_epi16(static_cast<short>(*p)))}; }
+#if !defined(GALAGO_EMULATED)
+GALAGO_INLINE void reduce_add_four(F32 a, F32 b, F32 c, F32 d, float* sums) {
+  const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a.v, b.v), _mm512_unpackhi_ps(a.v, b.v));
+  const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c.v, d.v), _mm512_unpackhi_ps(c.v, d.v));
+  const __m512 all = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xEE));  // in each quarter
+  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+  _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+}
+#define GALAGO_REDUCE_ADD_FOUR 1
+#endif
 
 #elif defined(GALAGO_ISA_AVX2)
 
