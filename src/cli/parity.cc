@@ -85,10 +85,12 @@ Weights decoded(const Weights& weights) {
 }
 
 std::vector<Comparison> compare_all(const Options& o, const Checkpoint& checkpoint, const TraceInput& input) {
-  const Model& model = *checkpoint.model;
   auto pool = std::make_shared<ThreadPool>(o.threads);
-  auto trace = [&](const Weights& weights, std::unique_ptr<Executor> executor) {
+  auto trace_of = [&](const Model& model, const Weights& weights, std::unique_ptr<Executor> executor) {
     return run_trace(model, weights, *executor, input, o.names);
+  };
+  auto trace = [&](const Weights& weights, std::unique_ptr<Executor> executor) {
+    return trace_of(*checkpoint.model, weights, std::move(executor));
   };
   const Weights& stored = checkpoint.weights;
   Trace fast = trace(stored, cpu::make_executor(pool));
@@ -98,8 +100,8 @@ std::vector<Comparison> compare_all(const Options& o, const Checkpoint& checkpoi
   Weights plain = decoded(stored);
   Trace exact = trace(plain, cpu::make_executor(pool));
   for (const std::string& type : o.types) {
-    Quantized q = quantize(model, plain, find_quant_recipe(type), pool.get());
-    all.push_back(compare(type, "f32", trace(q.weights, cpu::make_executor(pool)), exact));
+    Quantized q = quantize(checkpoint.model, plain, find_quant_recipe(type), pool.get());
+    all.push_back(compare(type, "f32", trace_of(*q.model, q.weights, cpu::make_executor(pool)), exact));
   }
   return all;
 }

@@ -26,6 +26,7 @@ struct Row {
   std::string type;
   size_t n_bytes = 0;  // of all weights
   LogitsQuality text, pictures;
+  double picture_error = 0;  // of what the vision network gives to the language model
 };
 
 // The texts that are looked at: without pictures, and, if there are any, behind them.
@@ -46,25 +47,33 @@ Inputs make_inputs(const Options& o, const Checkpoint& checkpoint) {
   return inputs;
 }
 
-struct Logits {
-  Tensor text, pictures;
+struct Outputs {
+  Tensor text, pictures, picture_rows;
 };
-
-// An executor of its own: packed weights are gone when the next format comes.
-Logits run(const Options& o, const Checkpoint& checkpoint, const Weights& weights, const Inputs& inputs) {
-  auto executor = make_executor("cpu", o.threads);
-  auto logits = [&](const TraceInput& input) {
-    return run_trace(*checkpoint.model, weights, *executor, input, "logits").at("logits");
-  };
-  Logits result{logits(inputs.text), {}};
-  if (inputs.pictures) result.pictures = logits(*inputs.pictures);
-  return result;
-}
 
 size_t n_bytes(const Weights& weights) {
   size_t n = 0;
   for (const auto& [name, weight] : weights) n += weight->data.n_bytes();
   return n;
+}
+
+// An executor of its own: packed weights are gone when the next format comes.
+Outputs run(const Options& o, const Model& model, const Weights& weights, const Inputs& inputs) {
+  auto executor = make_executor("cpu", o.threads);
+  Outputs outputs{.text = run_trace(model, weights, *executor, inputs.text, "logits").at("logits")};
+  if (!inputs.pictures) return outputs;
+  Trace trace = run_trace(model, weights, *executor, *inputs.pictures, "picture_rows");
+  outputs.pictures = trace.at("logits");
+  outputs.picture_rows = trace.at("picture_rows");
+  return outputs;
+}
+
+Row compare(const std::string& type, const Weights& weights, const Outputs& reference, const Outputs& tested) {
+  Row row{.type = type, .n_bytes = n_bytes(weights), .text = compare_logits(reference.text, tested.text)};
+  if (!reference.pictures.bytes()) return row;
+  row.pictures = compare_logits(reference.pictures, tested.pictures);
+  row.picture_error = relative_error(reference.picture_rows, tested.picture_rows);
+  return row;
 }
 
 std::vector<Row> measure(const Options& o) {
@@ -74,18 +83,14 @@ std::vector<Row> measure(const Options& o) {
     if (!o.vision_type.empty()) recipe.vision = find_weight_format(o.vision_type);
   const Checkpoint checkpoint = load_checkpoint(o.files);
   const Inputs inputs = make_inputs(o, checkpoint);
-  const Logits reference = run(o, checkpoint, checkpoint.weights, inputs);
-  std::vector<Row> rows{{"as stored", n_bytes(checkpoint.weights)}};
-  rows[0].text = compare_logits(reference.text, reference.text);
-  if (inputs.pictures) rows[0].pictures = compare_logits(reference.pictures, reference.pictures);
+  const Outputs reference = run(o, *checkpoint.model, checkpoint.weights, inputs);
+  std::vector<Row> rows{compare("as stored", checkpoint.weights, reference, reference)};
   ThreadPool pool(o.threads);
   Progress progress("formats");
   for (size_t i = 0; i < recipes.size(); ++i) {
     progress.show(static_cast<double>(i), static_cast<double>(recipes.size()), o.types[i]);
-    const Quantized q = quantize(*checkpoint.model, checkpoint.weights, recipes[i], &pool);
-    const Logits tested = run(o, checkpoint, q.weights, inputs);
-    rows.push_back({o.types[i], n_bytes(q.weights), compare_logits(reference.text, tested.text), {}});
-    if (inputs.pictures) rows.back().pictures = compare_logits(reference.pictures, tested.pictures);
+    const Quantized q = quantize(checkpoint.model, checkpoint.weights, recipes[i], &pool);
+    rows.push_back(compare(o.types[i], q.weights, reference, run(o, *q.model, q.weights, inputs)));
   }
   return rows;
 }
@@ -102,7 +107,9 @@ void print_object(const Options& o, const std::vector<Row>& rows) {
   Json list = Json::array();
   for (const Row& row : rows) {
     list.push_back({{"type", row.type}, {"bytes", row.n_bytes}, {"text", to_json(row.text)}});
-    if (row.pictures.n_places > 0) list.back()["pictures"] = to_json(row.pictures);
+    if (row.pictures.n_places == 0) continue;
+    list.back()["pictures"] = to_json(row.pictures);
+    list.back()["pictures"]["picture_error"] = row.picture_error;
   }
   print_json({{"model", o.files.model}, {"rows", list}});
 }
@@ -126,6 +133,10 @@ void run_report(const Options& o) {
   if (o.json) return print_object(o, rows);
   print_part("text", rows, &Row::text);
   print_part("pictures and text", rows, &Row::pictures);
+  if (rows[0].pictures.n_places == 0) return;
+  fmt::print("error of what the vision network gives to the language model:");
+  for (const Row& row : rows) fmt::print(" {} {:.2f} %", row.type, 100 * row.picture_error);
+  fmt::print("\n");
 }
 
 }  // namespace

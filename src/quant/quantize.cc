@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "quant/widen.h"
 #include "tensor/contents.h"
 
 namespace galago {
@@ -109,11 +110,18 @@ Tensor quantize_one(const Tensor& original, QuantRow& row, const Importance* imp
   return result;
 }
 
-Quantized quantize(const Model& model, const Weights& weights, const QuantRecipe& recipe, ThreadPool* pool,
-                   const Importance* importance) {
-  Quantized result{.weights = weights, .rows = plan_quantization(model, weights, recipe, importance != nullptr)};
+Quantized quantize(std::shared_ptr<const Model> model, const Weights& weights, const QuantRecipe& recipe,
+                   ThreadPool* pool, const Importance* importance) {
+  Quantized result{.model = std::move(model), .weights = weights, .rows = {}};
+  if (auto wide = widened(*result.model, recipe)) {
+    result.model = wide;
+    for (const WeightSpec& spec : wide->weights())
+      if (auto found = result.weights.find(spec.name); found != result.weights.end())
+        found->second = std::make_shared<Weight>(Weight{spec.name, with_zeros(found->second->data, spec.shape)});
+  }
+  result.rows = plan_quantization(*result.model, result.weights, recipe, importance != nullptr);
   for (QuantRow& row : result.rows) {
-    Tensor stored = quantize_one(weights.find(row.name)->second->data, row, importance, pool);
+    Tensor stored = quantize_one(result.weights.find(row.name)->second->data, row, importance, pool);
     result.weights[row.name] = std::make_shared<Weight>(Weight{row.name, std::move(stored)});
   }
   return result;

@@ -31,12 +31,13 @@ Tensor quantize_one(const Tensor& original, QuantRow& row, const Importance* imp
                     ThreadPool* pool = nullptr);
 
 struct Quantized {
-  Weights weights;             // unchanged ones are shared with the input
-  std::vector<QuantRow> rows;  // of plan_quantization
+  std::shared_ptr<const Model> model;  // that reads these weights: the given one, or a wider one (widen.h)
+  Weights weights;                     // unchanged ones are shared with the input
+  std::vector<QuantRow> rows;          // of plan_quantization
 };
 
 // All of them, held in memory.
-Quantized quantize(const Model& model, const Weights& weights, const QuantRecipe& recipe, ThreadPool* pool = nullptr,
+Quantized quantize(std::shared_ptr<const Model> model, const Weights& weights, const QuantRecipe& recipe, ThreadPool* pool = nullptr,
                    const Importance* importance = nullptr);
 
 }  // namespace galago

@@ -69,6 +69,7 @@ std::shared_ptr<Graph> trace_graph(const Model& model, const Weights& weights, c
   Value x = model.embed(s, g.input("ids", DType::I32, {1, n}));  // [1, n, d]
   if (n_rows > 0) {
     Value rows = gather(g, picture_rows(s, model, input.views), g.input("rows", DType::I32, {n_rows}));
+    g.name(rows, "picture_rows");  // what takes the places of a picture in the prompt
     at.picture_rows = g.input("rows_at", DType::I32, {n_rows});
     x = reshape(g, scatter(g, reshape(g, x, {n, d}), rows, at.picture_rows), {1, n, d});
   }

@@ -46,19 +46,25 @@ struct Product {
 
 struct Guard {
   DType dtype;
-  int64_t rows;
-  double share;  // of the peak of bytes for block formats, of floats for the others
+  double share, avx512_share;  // of the peak of bytes for block formats, of floats or bf16 for the others
 };
 
-// About three quarters of what was measured (docs/speed.md): the machine that builds is shared. On AVX2 eleven
-// operations of a block of 32 are not products, and codes of 8 bits need twice the operations of nibbles.
+// With 1024 rows, where expanding weights is paid for. AVX-512 with VNNI: three quarters, 0.78 to 0.81 measured; where the
+// compiler spills sums it is less than half. Elsewhere about three quarters of what was measured (docs/speed.md), for the
+// machine that builds is shared: on AVX2 eleven operations of a block of 32 are not products, and codes of 8 bits need
+// twice the operations of nibbles.
+constexpr int64_t kRows = 1024;
 constexpr Guard kGuards[] = {
-    {DType::Q4_0, 256, 0.48}, {DType::Q4_K, 256, 0.46}, {DType::Q6_K, 256, 0.34},
-    {DType::Q8_0, 256, 0.26}, {DType::F32, 256, 0.70},  {DType::BF16, 256, 0.70},
+    {DType::Q4_0, 0.48, 0.75}, {DType::Q4_K, 0.46, 0.75}, {DType::Q5_K, 0.34, 0.75}, {DType::Q6_K, 0.34, 0.75},
+    {DType::Q8_0, 0.26, 0.75}, {DType::F32, 0.75, 0.75},  {DType::BF16, 0.75, 0.75},
 };
+
+double peak_of(DType dtype, const PeakRates& peaks) {
+  return info(dtype).quantized() ? peaks.bytes : dtype == DType::BF16 ? peaks.bf16 : peaks.floats;
+}
 
 std::string name_of(const ::testing::TestParamInfo<Guard>& info) {
-  return std::string(galago::info(info.param.dtype).name) + "_" + std::to_string(info.param.rows);
+  return std::string(galago::info(info.param.dtype).name);
 }
 
 class SlowKernelRates : public ::testing::TestWithParam<Guard> {};
@@ -70,16 +76,15 @@ TEST_P(SlowKernelRates, ReachTheirShareOfThePeak) {
   if (kernels().isa == Isa::Scalar) GTEST_SKIP() << "the scalar level is not meant to be fast";
   const Guard guard = GetParam();
   ThreadPool pool(1);
-  Product product(guard.dtype, guard.rows);
+  Product product(guard.dtype, kRows);
   double best = 0, peak = 0;
   for (int round = 0; round < kRounds; ++round) {
-    const PeakRates peaks = measure_peaks(pool);
-    peak = std::max(peak, info(guard.dtype).quantized() ? peaks.bytes : peaks.floats);
+    peak = std::max(peak, peak_of(guard.dtype, measure_peaks(pool)));
     for (int run = 0; run < 3; ++run) best = std::max(best, product.rate(pool));
   }
   RecordProperty("share", std::to_string(best / peak));
   std::printf("%s: %.1f of %.1f Gop/s, %.0f %%\n", info(guard.dtype).name.data(), best, peak, 100 * best / peak);
-  EXPECT_GE(best / peak, guard.share);
+  EXPECT_GE(best / peak, kernels().gemm_wide ? guard.avx512_share : guard.share);
 }
 INSTANTIATE_TEST_SUITE_P(Kernels, SlowKernelRates, ::testing::ValuesIn(kGuards), name_of);
 

@@ -13,7 +13,7 @@
 namespace galago {
 namespace {
 
-std::unique_ptr<Model> tiny(const char* family, const char* size = "tiny") {
+std::shared_ptr<Model> tiny(const char* family, const char* size = "tiny") {
   const Family* f = find_family(family);
   return f->make(f->preset(size));
 }
@@ -112,7 +112,7 @@ TEST(Quantize, OnlyMatricesChangeAndVisionGoesItsOwnWay) {
   auto model = tiny("nanovlms");
   Weights weights = random_weights(*model, 1);
   QuantRecipe recipe{.matrix = DType::Q8_0, .vision = DType::F16};
-  Quantized q = quantize(*model, weights, recipe);
+  Quantized q = quantize(model, weights, recipe);
   EXPECT_EQ(q.weights.size(), weights.size());
   EXPECT_EQ(q.weights["vision.norm.weight"], weights["vision.norm.weight"]);
   EXPECT_EQ(q.weights["vision.blocks.0.mlp.fc1.weight"]->data.dtype(), DType::F16);
@@ -139,7 +139,7 @@ TEST(Quantize, ErrorsAreAsSmallAsTheFormatAllows) {
                          {"q8_0", 1e-3, 1e-2},
                          {"q4_0", 2e-2, 0.16},
                          {"q4_k", 2e-2, 0.16}}) {
-    Quantized q = quantize(*model, weights, find_quant_recipe(row.format), &pool);
+    Quantized q = quantize(model, weights, find_quant_recipe(row.format), &pool);
     const QuantRow* matrix = find(q, "text.blocks.0.attn.qkv.weight");
     ASSERT_NE(matrix, nullptr);
     EXPECT_EQ(info(matrix->type).name, row.format);
@@ -174,7 +174,7 @@ TEST(Quantize, RefusesWhatIsNotANumber) {
   broken.f32()[5] = INFINITY;
   weights["projector.fc1.weight"] = std::make_shared<Weight>(Weight{"projector.fc1.weight", broken});
   try {
-    quantize(*model, weights, {});
+    quantize(model, weights, {});
     FAIL();
   } catch (const Error& e) {
     EXPECT_NE(std::string(e.what()).find("projector.fc1.weight"), std::string::npos);
