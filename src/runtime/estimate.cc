@@ -123,9 +123,20 @@ class Estimator {
                                             static_cast<int>(n_rows), static_cast<int>(first), pruning));
   }
 
+  // The prompt without as many places of its picture as will be left out.
+  std::vector<bool> kept_prompt() const {
+    std::vector<bool> prompt = use_.prompt;
+    if (use_.pictures.size() != 1) return prompt;
+    const TokenPruning pruning = model_.pruning(use_.pictures[0]);
+    const auto first = std::find(prompt.begin(), prompt.end(), true);
+    const auto n = pruning.n_candidates - pruning.n_kept + (pruning.drop_next ? 1 : 0);
+    if (std::distance(first, prompt.end()) >= n) prompt.erase(first, first + n);
+    return prompt;
+  }
+
   size_t prompt_programs() const {
     const int chunk = std::min(use_.chunk, n_context_);
-    const auto& prompt = use_.prompt.empty() ? std::vector<bool>(static_cast<size_t>(chunk)) : use_.prompt;
+    const auto& prompt = use_.prompt.empty() ? std::vector<bool>(static_cast<size_t>(chunk)) : kept_prompt();
     std::vector<size_t> short_ones, long_ones;
     for (const StepShape& s : step_shapes(prompt, chunk, use_))
       (s.n_tokens <= StepRunner::kShort ? short_ones : long_ones)

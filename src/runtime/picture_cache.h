@@ -14,8 +14,10 @@
 namespace galago {
 
 // Names the network: family, config, and name, shape, format and samples of the bytes of every weight. Samples, because
-// reading gigabytes takes longer than answering; training changes all of them.
-Digest model_digest(const Checkpoint& checkpoint);
+// reading gigabytes takes longer than answering; training changes all of them. Shapes: without the bytes, for what
+// depends on sizes only.
+enum class DigestOf { Contents, Shapes };
+Digest model_digest(const Checkpoint& checkpoint, DigestOf what = DigestOf::Contents);
 
 // Names what encoding a picture gives: the network, what the policy makes of the picture, and its pixels.
 Digest picture_key(const Digest& model, const Image& image, const SlicePlan& plan, const PictureSpec& spec);

@@ -99,7 +99,7 @@ std::vector<int> thread_counts() {
 
 std::string key_of(const Checkpoint& checkpoint) {
   return fmt::format("{} x{} {}", machine_name(), std::thread::hardware_concurrency(),
-                     to_hex(model_digest(checkpoint)));
+                     to_hex(model_digest(checkpoint, DigestOf::Shapes)));
 }
 
 // Nothing where there is no file, or none that holds an object.

@@ -94,21 +94,27 @@ inline void direct_tile(const Int8GemmCall& c, const uint8_t* panel, int unit, i
       store_unit<kRows>(c, sums[u], row, column + (unit + u) * kUnitRows);
 }
 
+// Where a panel is one unit, its codes stay in registers for many rows and expanding them saves little.
+constexpr int kDirectTile = kUnits == 1 ? kInt8Rows : 4;
+int64_t k_direct_rows() { return kUnits == 1 ? 3 * kInt8Rows : kDirectTile; }
+
 template <class F, int kRows>
 void direct_rows(const Int8GemmCall& c, const uint8_t* panel, int64_t row, int64_t column) {
   if constexpr (kRows <= 2) return direct_tile<F, kRows, kUnits, true>(c, panel, 0, row, column);
-  for (int unit = 0; unit < kUnits; ++unit) direct_tile<F, kRows, 1, false>(c, panel, unit, row, column);
+  for (int unit = 0; unit < kUnits; ++unit) direct_tile<F, kRows, 1, kUnits == 1>(c, panel, unit, row, column);
+}
+
+// As many tiles of kRows rows as there are, then the rest with half as many.
+template <class F, int kRows>
+void direct_from(const Int8GemmCall& c, const uint8_t* panel, int64_t row, int64_t column) {
+  for (; row + kRows <= c.rows; row += kRows) direct_rows<F, kRows>(c, panel, row, column);
+  if constexpr (kRows > 1) direct_from<F, kRows / 2>(c, panel, row, column);
 }
 
 template <class F>
 void gemm_direct(const Int8GemmCall& c) {
-  for (int64_t column = 0; column < c.n; column += kPanelRows) {
-    const uint8_t* panel = c.panels + column / kPanelRows * c.panel_bytes;
-    int64_t row = 0;
-    for (; row + 4 <= c.rows; row += 4) direct_rows<F, 4>(c, panel, row, column);
-    for (; row + 2 <= c.rows; row += 2) direct_rows<F, 2>(c, panel, row, column);
-    if (row < c.rows) direct_rows<F, 1>(c, panel, row, column);
-  }
+  for (int64_t column = 0; column < c.n; column += kPanelRows)
+    direct_from<F, kDirectTile>(c, c.panels + column / kPanelRows * c.panel_bytes, 0, column);
 }
 
 // ---- many rows: expanded panels

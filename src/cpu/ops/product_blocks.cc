@@ -9,7 +9,6 @@ namespace galago::cpu {
 namespace {
 
 constexpr int64_t kRows = kPanelRows;
-constexpr int64_t kDirectRows = 4;                  // up to here expanding costs more than it saves
 constexpr int64_t kExpandedGroupBytes = 256 << 10;  // half of the smallest second-level cache in use
 
 size_t codes_bytes(int64_t rows, int64_t k) { return align64(static_cast<size_t>(rows * k)); }
@@ -88,11 +87,11 @@ void multiply_many(const Product& p, const std::byte* form) {
 }
 
 size_t scratch_bytes(PanelKind kind, int64_t rows, int64_t k, int n_threads) {
-  return rows <= kDirectRows ? 0 : static_cast<size_t>(n_threads) * group_bytes(kind, k);
+  return rows <= kernels().direct_rows() ? 0 : static_cast<size_t>(n_threads) * group_bytes(kind, k);
 }
 
 void multiply(const Product& p, const std::byte* form) {
-  p.rows <= kDirectRows ? multiply_few(p, form) : multiply_many(p, form);
+  p.rows <= kernels().direct_rows() ? multiply_few(p, form) : multiply_many(p, form);
 }
 
 }  // namespace
