@@ -20,6 +20,7 @@ struct MemoryOptions : BenchOptions {
   BenchPicture picture;
   int tokens = 256, n_generate = 32, context = 0, tile_batch = 0;
   std::string cache_type = "f16";
+  int chunk = 512;
   bool release = false;
 };
 
@@ -45,10 +46,11 @@ void run_memory(const MemoryOptions& o) {
     checkpoint = load_for_bench(o);
     source = bench_picture(o.picture, *checkpoint);
     preload(*checkpoint, false);
-    session.emplace(
-        checkpoint, make_executor("cpu", o.threads),
-        SessionOptions{
-            .n_context = o.context, .cache_type = find_cache_type(o.cache_type), .tile_batch = o.tile_batch});
+    session.emplace(checkpoint, make_executor("cpu", o.threads),
+                    SessionOptions{.n_context = o.context,
+                                   .chunk = o.chunk,
+                                   .cache_type = find_cache_type(o.cache_type),
+                                   .tile_batch = o.tile_batch});
   }));
   rows.push_back(measure_step("encoding", [&] { session->attach_image(source); }));
   if (o.release) rows.push_back(measure_step("released", [&] { session->release_vision(); }));
@@ -112,6 +114,7 @@ void define_bench_memory(CLI::App& app) {
       ->check(CLI::Range(1, 1 << 20));
   app.add_option("-n,--gen", o->n_generate, "tokens to generate")->check(CLI::Range(1, 1 << 20));
   app.add_option("-c,--ctx-size", o->context, "places in the cache; default: what the model allows, at most 4096");
+  app.add_option("-b,--batch-size", o->chunk, "longest piece of prompt run at once")->check(CLI::Range(1, 65536));
   app.add_option("--cache-type", o->cache_type, "f32, f16 or q8_0");
   app.add_option("--tile-batch", o->tile_batch, "tiles that run together; 0 = all of a view")
       ->check(CLI::Range(0, 1024));

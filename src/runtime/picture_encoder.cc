@@ -207,7 +207,7 @@ void PictureEncoder::release() {
   for (const auto& [name, weight] : checkpoint_->weights) {
     if (name.starts_with("text.")) continue;
     executor_->forget(*weight);
-    release_pages({weight->data.bytes(), weight->data.n_bytes()});
+    for (const Tensor* form : {&weight->data, &weight->packed}) release_pages({form->bytes(), form->n_bytes()});
   }
   return_free_memory();
 }
