@@ -26,6 +26,12 @@ void keep_freed_memory() {
 #endif
 }
 
+// libtorch 1.13 never frees what Generator::clone() gives: one for each trainer, and on the CPU none.
+at::Generator make_random(at::Device device) {
+  if (device.is_cpu()) return at::make_generator<at::CPUGeneratorImpl>();
+  return at::globalContext().defaultGenerator(device).clone();
+}
+
 class TorchTrainer final : public Trainer {
  public:
   explicit TorchTrainer(const TrainOptions& options) : options_(options), device_(find_device(options.device)) {
@@ -214,13 +220,13 @@ class TorchTrainer final : public Trainer {
 
   at::Generator micro_step_random() {
     uint64_t seed = splitmix64(splitmix64(splitmix64(options_.seed) ^ static_cast<uint64_t>(steps_)) + micro_step_);
-    at::Generator random = at::globalContext().defaultGenerator(device_).clone();
-    random.set_current_seed(seed);
-    return random;
+    random_.set_current_seed(seed);
+    return random_;
   }
 
   TrainOptions options_;
   at::Device device_;
+  at::Generator random_ = make_random(device_);
   std::map<std::string, Parameter> parameters_;
   std::map<WeightRef, at::Tensor> constants_;
   std::vector<Run::CausalMask> masks_;

@@ -6,6 +6,7 @@
 
 #include "formats/gguf_writer.h"
 #include "tests/formats/bytes.h"
+#include "tests/support/temporary_folder.h"
 
 namespace galago {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "tests/formats/bytes.h"
+#include "tests/support/temporary_folder.h"
 
 namespace galago {
 namespace {

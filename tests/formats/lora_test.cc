@@ -9,6 +9,7 @@
 #include "formats/merged_source.h"
 #include "formats/torch_writer.h"
 #include "tests/formats/bytes.h"
+#include "tests/support/temporary_folder.h"
 
 namespace galago {
 namespace {

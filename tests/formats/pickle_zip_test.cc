@@ -4,6 +4,7 @@
 #include "formats/pickle.h"
 #include "formats/zip.h"
 #include "tests/formats/bytes.h"
+#include "tests/support/temporary_folder.h"
 
 namespace galago {
 namespace {

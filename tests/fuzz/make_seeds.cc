@@ -32,6 +32,8 @@ void shrink(Json& config) {
   for (auto& [key, value] : config.items()) {
     if (value.is_object()) shrink(value);
     if (auto found = kSmall.find(key); found != kSmall.end() && value.is_number()) value = found->second;
+    if (key.ends_with("_factor") && value.is_array())
+      value = Json::array({value[0], value[1]});  // a head of 4 has 2 pairs
   }
 }
 

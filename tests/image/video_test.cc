@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "tests/support/temporary_folder.h"
 
 namespace galago {
 namespace {
@@ -109,15 +110,6 @@ TEST(SampleFrames, RefusesTooMuch) {
   EXPECT_THROW(sample_frames(kVideo, tiny), Error);
 }
 
-// A file in the temporary folder that goes away with the test.
-struct TemporaryFile {
-  std::string path;
-  TemporaryFile(const std::string& name, std::string_view text) : path(testing::TempDir() + name) {
-    write_file(path, text);
-  }
-  ~TemporaryFile() { std::remove(path.c_str()); }
-};
-
 TEST(SampleFrames, GarbageAndPlaylistsAreErrors) {
   SKIP_WITHOUT_FFMPEG();
   EXPECT_THROW(sample_frames("/nowhere/film.mp4"), Error);
@@ -127,9 +119,10 @@ TEST(SampleFrames, GarbageAndPlaylistsAreErrors) {
       {"list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n" + kVideo + "\n#EXT-X-ENDLIST\n"},
       {"list.txt", "ffconcat version 1.0\nfile '" + kVideo + "'\n"},
   };
+  testing::TemporaryFolder folder;
   for (const auto& [name, text] : files) {
-    TemporaryFile file(name, text);
-    EXPECT_THROW(sample_frames(file.path), Error) << name;
+    write_file(folder.file(name), text);
+    EXPECT_THROW(sample_frames(folder.file(name)), Error) << name;
   }
 }
 
@@ -137,10 +130,12 @@ TEST(SampleFrames, GarbageAndPlaylistsAreErrors) {
 TEST(SampleFrames, SurvivesDamage) {
   SKIP_WITHOUT_FFMPEG();
   std::string whole = read_file(kVideo);
-  auto try_it = [](const std::string& bytes) {
-    TemporaryFile file("damaged.mp4", bytes);
+  testing::TemporaryFolder folder;
+  const std::string path = folder.file("damaged.mp4");
+  auto try_it = [&](const std::string& bytes) {
+    write_file(path, bytes);
     try {
-      for (const Image& frame : sample_frames(file.path)) EXPECT_EQ(frame.rgb.size(), 3u * frame.width * frame.height);
+      for (const Image& frame : sample_frames(path)) EXPECT_EQ(frame.rgb.size(), 3u * frame.width * frame.height);
     } catch (const Error& error) {
       EXPECT_NE(std::string(error.what()).find("damaged.mp4"), std::string::npos);
     }

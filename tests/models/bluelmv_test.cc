@@ -9,6 +9,7 @@
 #include "tests/models/golden_model.h"
 #include "tests/models/text_logits.h"
 #include "tests/support/executors.h"
+#include "tests/support/temporary_folder.h"
 #include "text/load_tokenizer.h"
 
 namespace galago::testing {
@@ -178,8 +179,8 @@ TEST(BlueLmV, ChunksOfAnySizeGiveTheSameLogits) {
 
 TEST(BlueLmV, SavedFolderOwnFileAndOtherPrefixesGiveTheSameLogits) {
   auto executor = cpu::make_executor(std::make_shared<ThreadPool>(2));
-  std::string folder = (std::filesystem::path(::testing::TempDir()) / "galago_bluelmv").string();
-  std::filesystem::create_directories(folder);
+  TemporaryFolder temporary;
+  const std::string folder = temporary.path();
   GoldenModel m = golden_model(tiny());
   save_checkpoint(folder, *m.model, m.weights, nullptr);
   write_gguf(folder + "/own.gguf", *m.model, m.weights, nullptr);

@@ -6,6 +6,7 @@
 #include "tests/models/llama_cpp_files.h"
 #include "tests/models/text_logits.h"
 #include "tests/support/executors.h"
+#include "tests/support/temporary_folder.h"
 
 namespace galago::testing {
 namespace {
@@ -84,8 +85,8 @@ Pair load_pair(const std::string& text, const std::string& vision) {
 
 class InternVlGguf : public ::testing::TestWithParam<const char*> {
  protected:
-  std::string text = ::testing::TempDir() + "internvl-text.gguf",
-              vision = ::testing::TempDir() + "mmproj-internvl.gguf";
+  TemporaryFolder folder;
+  std::string text = folder.file("text.gguf"), vision = folder.file("mmproj.gguf");
 };
 
 TEST_P(InternVlGguf, PairGivesTheSameLogits) {

@@ -4,13 +4,12 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "base/error.h"
 #include "tests/models/golden_model.h"
 #include "tests/models/llama_cpp_files.h"
 #include "tests/models/text_logits.h"
 #include "tests/support/executors.h"
+#include "tests/support/temporary_folder.h"
 
 namespace galago::testing {
 namespace {
@@ -40,12 +39,6 @@ std::vector<float> logits_of(const GoldenModel& m, Executor& executor) {
   return testing::logits_of(*m.model, m.weights, executor, kIds);
 }
 
-std::string temporary(const std::string& name) {
-  std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "galago_language";
-  std::filesystem::create_directories(folder);
-  return (folder / name).string();
-}
-
 class EveryArchitecture : public ::testing::TestWithParam<ArchitectureCase> {
  protected:
   GoldenModel model_ = golden_model(preset(GetParam().preset));
@@ -53,16 +46,16 @@ class EveryArchitecture : public ::testing::TestWithParam<ArchitectureCase> {
 
 TEST_P(EveryArchitecture, SavedFolderGivesTheSameLogits) {
   auto executor = cpu_executor();
-  std::string folder = temporary(GetParam().preset);
-  std::filesystem::create_directories(folder);
-  save_checkpoint(folder, *model_.model, model_.weights, nullptr);
-  Checkpoint loaded = load_checkpoint(folder);
+  TemporaryFolder folder;
+  save_checkpoint(folder.path(), *model_.model, model_.weights, nullptr);
+  Checkpoint loaded = load_checkpoint(folder.path());
   EXPECT_EQ(testing::logits_of(*loaded.model, loaded.weights, *executor, kIds), logits_of(model_, *executor));
 }
 
 TEST_P(EveryArchitecture, LlamaCppFileGivesTheSameLogits) {
   auto executor = cpu_executor();
-  std::string path = temporary(GetParam().preset + ".gguf");
+  TemporaryFolder folder;
+  const std::string path = folder.file("model.gguf");
   write_llama_cpp_text(path, model_.model->config(), model_.weights, GetParam().file);
   GgufFile file = GgufFile::open(path);
   auto model = make_model(find_family("language")->from_gguf(file, nullptr), path);
@@ -99,7 +92,8 @@ TEST(Language, MiniCpmFilesWithoutScalesHaveThePublishedOnes) {
   config["dim_model_base"] = 256;
   GoldenModel m = golden_model(config);
   auto executor = cpu_executor();
-  std::string path = temporary("minicpm-2024.gguf");
+  TemporaryFolder folder;
+  const std::string path = folder.file("minicpm-2024.gguf");
   write_llama_cpp_text(path, config, m.weights, {.architecture = "minicpm", .permute = true, .scale_keys = false});
   GgufFile file = GgufFile::open(path);
   ASSERT_FALSE(file.has_key("minicpm.embedding_scale"));
@@ -309,8 +303,8 @@ TEST(Language, BadConfigsNameTheField) {
 
 TEST(Language, MissingOutputMatrixIsNamedUnlessTied) {
   Json config = preset("tiny-llama");
-  std::string folder = temporary("headless");
-  std::filesystem::create_directories(folder);
+  TemporaryFolder temporary;
+  const std::string folder = temporary.path();
   GoldenModel m = golden_model(config);
   Weights headless = m.weights;
   headless.erase("text.head.weight");

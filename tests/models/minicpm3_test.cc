@@ -11,6 +11,7 @@
 #include "tests/models/llama_cpp_files.h"
 #include "tests/models/text_logits.h"
 #include "tests/support/executors.h"
+#include "tests/support/temporary_folder.h"
 #include "text/load_tokenizer.h"
 
 namespace galago::testing {
@@ -24,12 +25,6 @@ std::vector<int32_t> some_ids(int n) {
   std::vector<int32_t> ids = {1};
   while (static_cast<int>(ids.size()) < n) ids.push_back(3 + (ids.back() * 7 + 5) % 300);
   return ids;
-}
-
-std::string temporary(const std::string& name) {
-  std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "galago_minicpm3";
-  std::filesystem::create_directories(folder);
-  return (folder / name).string();
 }
 
 // ---- sizes
@@ -208,9 +203,8 @@ TEST_F(LanguagePrompt, NamesInTheConfigDecideFirst) {
 
 TEST(LanguageTemplate, IsTakenFromTheFolder) {
   GoldenModel m = golden_model(preset("tiny-llama"));
-  std::string folder = temporary("llama");
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
+  TemporaryFolder temporary;
+  const std::string folder = temporary.path();
   save_checkpoint(folder, *m.model, m.weights, nullptr);
   EXPECT_FALSE(load_checkpoint(folder).model->config().contains("chat_template_name"));
   write_file(folder + "/tokenizer_config.json", R"({"chat_template": "{{ '<|im_start|>' + role }}"})");
@@ -225,7 +219,8 @@ TEST(LanguageTemplate, IsTakenFromTheGgufFile) {
   add_text_metadata(writer, m.model->config(), options);
   add_text_weights(writer, m.weights, m.model->config(), options);
   writer.set_string("tokenizer.chat_template", "{% if role == '<|start_header_id|>' + '<|end_header_id|>' %}");
-  std::string path = temporary("llama.gguf");
+  TemporaryFolder folder;
+  const std::string path = folder.file("llama.gguf");
   writer.save(path);
   EXPECT_EQ(open_model({.model = path}).model->config()["chat_template_name"], "llama3");
 }
@@ -241,7 +236,8 @@ TEST(LanguageGguf, RotationFactorsAreRead) {
   add_text_weights(writer, m.weights, m.model->config(), options);
   std::vector<float> factors = {1, 1, 2, 3, 4, 6, 8, 8};
   writer.add("rope_freqs.weight", Tensor::from({8}, factors));
-  std::string path = temporary("llama31.gguf");
+  TemporaryFolder folder;
+  const std::string path = folder.file("llama31.gguf");
   writer.save(path);
   Language language = read_language(language_config_from_gguf(GgufFile::open(path)), "test");
   EXPECT_EQ(language.decoder.rope_factors, factors);

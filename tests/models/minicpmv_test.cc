@@ -11,6 +11,7 @@
 #include "tests/models/llama_cpp_files.h"
 #include "tests/models/text_logits.h"
 #include "tests/support/executors.h"
+#include "tests/support/temporary_folder.h"
 #include "text/load_tokenizer.h"
 
 namespace galago::testing {
@@ -305,12 +306,6 @@ TEST(MiniCpmV, GoldenValuesOfEveryVersionOnEveryExecutor) {
 
 // ---- files ----
 
-std::string temporary(const std::string& name) {
-  std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "galago_minicpmv" / name;
-  std::filesystem::create_directories(folder);
-  return folder.string();
-}
-
 // Wide enough for resampler heads of 128, which files of llama.cpp do not state.
 Json wide(std::string_view size) {
   Json config = preset(size);
@@ -338,7 +333,8 @@ class EveryVersion : public ::testing::TestWithParam<VersionCase> {
 };
 
 TEST_P(EveryVersion, SavedFolderAndOwnFileGiveTheSameLogits) {
-  std::string folder = temporary(GetParam().preset);
+  TemporaryFolder temporary;
+  const std::string folder = temporary.path();
   save_checkpoint(folder, *model_.model, model_.weights, nullptr);
   write_gguf(folder + "/own.gguf", *model_.model, model_.weights, nullptr);
   std::vector<float> want = logits_of(*model_.model, model_.weights, *executor_, 3, 5);
@@ -400,7 +396,8 @@ void write_mmproj(const std::string& path, const GoldenModel& m, int version) {
 }
 
 TEST_P(EveryVersion, LlamaCppPairGivesTheSameLogitsAlsoWhenConverted) {
-  std::string folder = temporary(GetParam().preset);
+  TemporaryFolder temporary;
+  const std::string folder = temporary.path();
   ModelFiles pair{.model = folder + "/text.gguf", .mmproj = folder + "/mmproj.gguf"};
   write_llama_cpp_text(pair.model, model_.model->config(), model_.weights, GetParam().text);
   write_mmproj(pair.mmproj, model_, GetParam().version);
@@ -445,7 +442,8 @@ TEST(MiniCpmV, APairThatDoesNotBelongTogetherIsRefused) {
   Json other = wide("tiny-2.6");
   other["hidden_size"] = 256;
   GoldenModel text_model = golden_model(other);
-  std::string folder = temporary("mixed");
+  TemporaryFolder temporary;
+  const std::string folder = temporary.path();
   write_llama_cpp_text(folder + "/text.gguf", other, text_model.weights, {"qwen2"});
   write_mmproj(folder + "/mmproj.gguf", m, 3);
   GgufFile text = GgufFile::open(folder + "/text.gguf"), vision = GgufFile::open(folder + "/mmproj.gguf");

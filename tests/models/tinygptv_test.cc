@@ -21,6 +21,7 @@
 #include "tests/formats/bytes.h"
 #include "tests/models/golden_model.h"
 #include "tests/support/executors.h"
+#include "tests/support/temporary_folder.h"
 
 namespace galago::testing {
 namespace {

@@ -16,6 +16,7 @@
 #include "runtime/trace.h"
 #include "tests/models/golden_model.h"
 #include "tests/support/executors.h"
+#include "tests/support/temporary_folder.h"
 #include "text/load_tokenizer.h"
 #include "text/train_bpe.h"
 #if GALAGO_WITH_TORCH
@@ -426,8 +427,8 @@ TEST(XComposer, WeightsAreWrittenBackAsTheyWere) {
 // As the model was published: two pytorch_model shards with their index; and as safetensors.
 TEST(XComposer, BothKindsOfFoldersLoad) {
   GoldenModel m = tiny();
-  std::string folder = ::testing::TempDir() + "xcomposer-folder";
-  std::filesystem::remove_all(folder);
+  TemporaryFolder temporary;
+  const std::string folder = temporary.file("model");
   std::filesystem::create_directories(folder);
   write_file(folder + "/config.json", m.model->config().dump());
   TorchWriter shards[2];
@@ -446,15 +447,14 @@ TEST(XComposer, BothKindsOfFoldersLoad) {
   std::filesystem::create_directories(folder);
   save_checkpoint(folder, *m.model, m.weights, nullptr);
   expect_same_weights(load_checkpoint(folder).weights, m.weights);
-  std::filesystem::remove_all(folder);
 }
 
 TEST(XComposer, ItsOwnFileGivesTheSameLogits) {
   GoldenModel m = tiny();
-  std::string path = ::testing::TempDir() + "xcomposer-tiny.gguf";
+  TemporaryFolder folder;
+  const std::string path = folder.file("tiny.gguf");
   write_gguf(path, *m.model, m.weights, nullptr);
   Checkpoint read = load_checkpoint(path);
-  std::filesystem::remove(path);
   auto executor = cpu::make_executor(std::make_shared<ThreadPool>(1));
   Tensor want = run_trace(*m.model, m.weights, *executor, golden_input(), "logits").at("logits");
   Tensor got = run_trace(*read.model, read.weights, *executor, golden_input(), "logits").at("logits");

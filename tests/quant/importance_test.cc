@@ -5,13 +5,13 @@
 
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
 #include "formats/gguf_writer.h"
 #include "quant/quantize.h"
+#include "tests/support/temporary_folder.h"
 
 namespace galago {
 namespace {
@@ -78,8 +78,8 @@ TEST(Importance, HostileNumbersAreRefused) {
 
 class ImportanceFile : public ::testing::Test {
  protected:
-  std::string path_ = ::testing::TempDir() + "importance_test.gguf";
-  ~ImportanceFile() override { std::filesystem::remove(path_); }
+  testing::TemporaryFolder folder_;
+  std::string path_ = folder_.file("importance.gguf");
   void save(const char* type, const Tensor& counts) {
     GgufWriter writer;
     writer.set_string("general.type", type);

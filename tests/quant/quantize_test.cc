@@ -5,10 +5,10 @@
 
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 
 #include "base/error.h"
 #include "runtime/checkpoint.h"
+#include "tests/support/temporary_folder.h"
 
 namespace galago {
 namespace {
@@ -204,9 +204,8 @@ TEST(Quantize, WritingHoldsOneWeightAtATime) {
     total += row.n_bytes;
     pending[row.name] = {row.type, row.shape, [&] { return live.track(quantize_one(weights[row.name]->data, row)); }};
   }
-  std::string path = ::testing::TempDir() + "one_weight.gguf";
-  write_gguf(path, *model, pending, 2, nullptr);
-  std::filesystem::remove(path);
+  testing::TemporaryFolder folder;
+  write_gguf(folder.file("one_weight.gguf"), *model, pending, 2, nullptr);
   EXPECT_EQ(live.now, 0u);
   EXPECT_EQ(live.most, largest);
   EXPECT_GT(total, 4 * largest);  // or the test would say little

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 
 #include "cpu/footprint.h"
 #include "runtime/estimate.h"
@@ -14,12 +13,11 @@
 #include "runtime/trace.h"
 #include "tests/support/executors.h"
 #include "tests/support/metered_executor.h"
+#include "tests/support/temporary_folder.h"
 #include "text/train_bpe.h"
 
 namespace galago::testing {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct Row {
   std::string family, preset;
@@ -66,8 +64,11 @@ double relative_error(const Tensor& a, const Tensor& b) {
 
 class EveryFamily : public ::testing::TestWithParam<Row> {
  protected:
+  TemporaryFolder temporary_;
+
   // Weights ten times as wide as training would begin with: the words then depend on everything.
-  static std::string write_folder(const Row& row) {
+  std::string write_folder() {
+    const Row& row = GetParam();
     const Family& family = *find_family(row.family);
     Json config = family.preset(row.preset);
     constexpr int kVocab = 340;  // room for the bytes
@@ -79,8 +80,7 @@ class EveryFamily : public ::testing::TestWithParam<Row> {
       if (weight->data.shape().rank() > 1)
         for (float& value : weight->data.f32()) value *= 10;
     Tokenizer tokenizer = toy_tokenizer(family, std::min(model->n_vocab(), kVocab));
-    std::string folder = fs::temp_directory_path() / fmt::format("galago-{}-{}", row.family, row.preset);
-    fs::remove_all(folder);
+    std::string folder = temporary_.file("model");
     save_checkpoint(folder, *model, weights, &tokenizer);
     return folder;
   }
@@ -101,7 +101,7 @@ class EveryFamily : public ::testing::TestWithParam<Row> {
 };
 
 TEST_P(EveryFamily, FolderAndOneFileAreTheSameOnEveryExecutor) {
-  std::string folder = write_folder(GetParam()), file = folder + ".gguf";
+  std::string folder = write_folder(), file = folder + ".gguf";
   auto from_folder = std::make_shared<Checkpoint>(load_checkpoint(folder));
   EXPECT_TRUE(unread_tensors(open_model({.model = folder})).empty());
   write_gguf(file, *from_folder->model, from_folder->weights, from_folder->tokenizer.get());
@@ -128,8 +128,6 @@ TEST_P(EveryFamily, FolderAndOneFileAreTheSameOnEveryExecutor) {
     EXPECT_EQ(greedy(from_folder, executor), words) << executor_name;
   }
   RecordProperty("worst_relative_error", fmt::format("{:.1e}", worst));
-  fs::remove_all(folder);
-  fs::remove(file);
 }
 
 // Guesses one token, then two, then three, and so on in turn.
@@ -176,7 +174,7 @@ void expect_estimate_holds(std::shared_ptr<Checkpoint> checkpoint, ExpectedUse u
 }
 
 TEST_P(EveryFamily, TheMemoryEstimateCoversItsPrograms) {
-  std::string folder = write_folder(GetParam());
+  std::string folder = write_folder();
   auto checkpoint = std::make_shared<Checkpoint>(load_checkpoint(folder));
   const ExpectedUse plain{.n_context = std::min(checkpoint->model->cache().max_context, 1024),
                           .chunk = 24};  // many pieces
@@ -188,7 +186,6 @@ TEST_P(EveryFamily, TheMemoryEstimateCoversItsPrograms) {
     SCOPED_TRACE(fmt::format("tile_batch {}, eager {}, max_draft {}", use.tile_batch, use.eager, use.max_draft));
     expect_estimate_holds(checkpoint, use);
   }
-  fs::remove_all(folder);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiny, EveryFamily, ::testing::ValuesIn(tiny_rows()), [](const auto& info) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/text/case_runner.h"
 #include "text/load_tokenizer.h"
 #include "text/make_tokenizer.h"
@@ -84,7 +85,7 @@ TEST_F(GgufTokenizer, TheVocabularyComesBackAsItWas) {
 }
 
 TEST_F(GgufTokenizer, EveryKindIsWrittenAndReadAgain) {
-  testing::TemporaryFolder folder("gguf_tokenizer");
+  testing::TemporaryFolder folder;
   auto survives = [&](const Tokenizer& tokenizer, const std::string& cases) {
     GgufWriter writer;
     writer.set_string("general.architecture", "none");
@@ -110,7 +111,7 @@ TEST_F(GgufTokenizer, EveryKindIsWrittenAndReadAgain) {
 
 TEST_F(GgufTokenizer, AFolderOfEveryKindIsWrittenAndReadAgain) {
   auto survives = [&](const Tokenizer& tokenizer, const std::string& cases) {
-    testing::TemporaryFolder folder("gguf_to_folder_" + cases);
+    testing::TemporaryFolder folder;
     save_tokenizer(tokenizer, folder.path());
     Tokenizer again = load_tokenizer(folder.path());
     EXPECT_EQ(again.rule(), tokenizer.rule()) << cases;

@@ -3,18 +3,15 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "base/error.h"
 #include "base/rng.h"
 #include "runtime/checkpoint.h"
 #include "tests/models/text_logits.h"
 #include "tests/support/executors.h"
+#include "tests/support/temporary_folder.h"
 
 namespace galago::testing {
 namespace {
-
-namespace fs = std::filesystem;
 
 Tensor random_matrix(int64_t rows, int64_t cols, Rng& rng) {
   Tensor matrix = Tensor::make(DType::F32, {rows, cols});
@@ -41,11 +38,10 @@ class ApartLora : public ::testing::TestWithParam<std::pair<const char*, const c
  protected:
   void SetUp() override {
     auto [family, preset] = GetParam();
-    folder_ = fs::temp_directory_path() / fmt::format("galago-lora-{}-{}", family, preset);
     auto model = make_model(find_family(family)->preset(preset), family);
-    save_checkpoint(folder_.string(), *model, random_weights(*model, 3), nullptr);
-    base_ = open_weights(folder_.string());
-    plain_ = load_checkpoint(folder_.string());
+    save_checkpoint(folder_.path(), *model, random_weights(*model, 3), nullptr);
+    base_ = open_weights(folder_.path());
+    plain_ = load_checkpoint(folder_.path());
     Rng rng(4);
     adapter_.path = "adapter";
     for (const std::string& name : base_->names()) {
@@ -56,7 +52,6 @@ class ApartLora : public ::testing::TestWithParam<std::pair<const char*, const c
         adapter_.pairs.push_back(std::move(pair));
     }
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   std::vector<float> logits(const Weights& weights) {
     const bool sees = !plain_.model->pictures().policy.empty();
@@ -64,7 +59,7 @@ class ApartLora : public ::testing::TestWithParam<std::pair<const char*, const c
     return logits_of(*plain_.model, weights, *all_executors()[0].executor, {5, 9, 2, 30}, pictures);
   }
 
-  fs::path folder_;
+  TemporaryFolder folder_;
   std::shared_ptr<const WeightSource> base_;
   Checkpoint plain_;
   LoraAdapter adapter_;

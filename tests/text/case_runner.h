@@ -3,7 +3,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -68,19 +67,5 @@ inline void run_decode_cases(const Tokenizer& tokenizer, const std::string& name
     EXPECT_EQ(streamed + stream.finish(), replace_invalid_utf8(again)) << name << " case " << row.at("id");
   }
 }
-
-// Removed with all it holds at the end.
-class TemporaryFolder {
- public:
-  explicit TemporaryFolder(const std::string& name)
-      : path_(std::filesystem::temp_directory_path() / ("galago_" + name + "_" + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(path_);
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace galago::testing

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/text/case_runner.h"
 #include "text/load_tokenizer.h"
 
@@ -51,7 +52,7 @@ TEST(ChatTemplate, IsKnownByAStoredJinjaText) {
 }
 
 TEST(ChatTemplate, ReadsWhatAFolderStores) {
-  testing::TemporaryFolder folder("chat_template");
+  testing::TemporaryFolder folder;
   EXPECT_EQ(stored_chat_template(folder.path()), "");
   write_file(folder.path() + "/tokenizer_config.json", R"({"chat_template": [{"name": "tool", "template": "x"},
                                                            {"name": "default", "template": "<|im_start|>"}]})");

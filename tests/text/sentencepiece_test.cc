@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/text/case_runner.h"
 #include "tests/text/random_text.h"
 #include "text/load_tokenizer.h"
@@ -121,7 +122,7 @@ TEST(SentencePiece, TheCharsmapReplaces) {
 }
 
 TEST(SentencePiece, LegacyInTheConfigSaysWhereTheSpaceGoes) {
-  testing::TemporaryFolder folder("legacy");
+  testing::TemporaryFolder folder;
   Tokenizer t = model({{std::string(kSpaceMark), -3}, {"a", -3}}, {});
   save_tokenizer(t, folder.path());
   EXPECT_EQ(load_tokenizer(folder.path()).rule(), t.rule());
@@ -136,7 +137,7 @@ TEST(SentencePiece, LegacyInTheConfigSaysWhereTheSpaceGoes) {
 }
 
 TEST(SentencePiece, OfTwoFilesTheClassDecides) {
-  testing::TemporaryFolder folder("two_files");
+  testing::TemporaryFolder folder;
   save_tokenizer(model({{"a", -1}}), folder.path());
   write_file(folder.path() + "/tokenizer.json", R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}})");
   auto is_sentencepiece = [&](const char* config) {
@@ -149,7 +150,7 @@ TEST(SentencePiece, OfTwoFilesTheClassDecides) {
 }
 
 TEST(SentencePiece, AddedTokensTakeTheirIds) {
-  testing::TemporaryFolder folder("added");
+  testing::TemporaryFolder folder;
   save_tokenizer(model({{"a", -1}, {"[T]", 0, TokenType::UserDefined}}), folder.path());
   write_file(folder.path() + "/tokenizer_config.json", R"({"eos_token": "<|im_end|>", "added_tokens_decoder": {
       "4": {"content": "<|im_end|>", "special": true}, "7": {"content": "<img>", "special": false}}})");

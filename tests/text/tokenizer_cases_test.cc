@@ -1,6 +1,8 @@
 // Token ids of published tokenizers against those of independent implementations.
 #include <gtest/gtest.h>
 
+#include "tests/support/temporary_folder.h"
+
 #include "tests/text/case_runner.h"
 #include "text/load_tokenizer.h"
 #include "text/make_tokenizer.h"
@@ -61,7 +63,7 @@ TEST_P(PublishedTokenizer, SurvivesAVocabularyAndBack) {
 }
 
 TEST_P(PublishedTokenizer, SurvivesAFolderAndBack) {
-  testing::TemporaryFolder folder("published");
+  testing::TemporaryFolder folder;
   Tokenizer tokenizer = load();
   save_tokenizer(tokenizer, folder.path());
   ASSERT_TRUE(has_tokenizer(folder.path()));

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "text/byte_alphabet.h"
 
@@ -62,13 +62,20 @@ TEST(Unicode, ComposesCanonically) {
   EXPECT_EQ(to_nfc("ﬁ ½"), "ﬁ ½");                               // compatibility characters stay
 }
 
+// Of this thread alone: other programs on the machine do not count.
+double processor_seconds() {
+  timespec now{};
+  EXPECT_EQ(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
 TEST(Unicode, ManyMarksInTheWrongOrderAreNotSlow) {
   std::string text = "a";
   for (int i = 0; i < 100'000; ++i) text += "\u0301";  // class 230
   for (int i = 0; i < 100'000; ++i) text += "\u0323";  // class 220: all of them must move before the others
-  auto start = std::chrono::steady_clock::now();
+  const double start = processor_seconds();
   EXPECT_EQ(to_nfc(text).substr(0, 5), "\u1EA1\u0323");
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+  EXPECT_LT(processor_seconds() - start, 1);
 }
 
 TEST(ByteAlphabet, IsOneToOne) {
