@@ -7,6 +7,7 @@
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "cpu/executor.h"
 #include "quant/quality.h"
 #include "quant/quantize.h"
 #include "runtime/trace.h"
@@ -19,7 +20,7 @@ struct Options {
   std::vector<std::string> types = {"q8_0", "q4_0", "q4_k_m", "bluelm_mobile"}, images;
   std::string prompt = "there is", file, vision_type;
   int tokens = 512, threads = 0;
-  bool json = false;
+  bool json = false, deterministic = false;
 };
 
 struct Row {
@@ -59,7 +60,8 @@ size_t n_bytes(const Weights& weights) {
 
 // An executor of its own: packed weights are gone when the next format comes.
 Outputs run(const Options& o, const Model& model, const Weights& weights, const Inputs& inputs) {
-  auto executor = make_executor("cpu", o.threads);
+  auto executor =
+      cpu::make_executor(std::make_shared<ThreadPool>(o.threads), o.deterministic ? cpu::Mode::Exact : cpu::Mode::Fast);
   Outputs outputs{.text = run_trace(model, weights, *executor, inputs.text, "logits").at("logits")};
   if (!inputs.pictures) return outputs;
   Trace trace = run_trace(model, weights, *executor, *inputs.pictures, "picture_rows");
@@ -151,6 +153,7 @@ void define_quant_report(CLI::App& app) {
   app.add_option("--tokens", o->tokens, "look at no more tokens of the text than this")->check(CLI::Range(1, 1 << 20));
   app.add_option("--image", o->images, "a picture; may be given several times")->allow_extra_args(false);
   app.add_option("-t,--threads", o->threads, "threads; default: one per processor")->check(CLI::Range(0, 1024));
+  app.add_flag("--deterministic", o->deterministic, "products that round less, as `galago run --deterministic`");
   app.add_flag("--json", o->json, "one JSON object");
   app.callback([o] { run_report(*o); });
 }

@@ -40,7 +40,7 @@ EncodeMode encode_mode(const RunOptions& o, bool chat);  // auto: eager in a cha
 
 CLI::Option* add_run_options(CLI::App& app, RunOptions& o);  // -p, to see whether it was given
 
-DType find_cache_type(const std::string& name);  // throws Usage
+DType find_cache_type(const std::string& name);                            // throws Usage
 CacheTypes cache_types(const std::string& key, const std::string& value);  // value empty: as keys
 SessionOptions session_options(const RunOptions& o, EncodeMode mode);
 GenerateOptions generate_options(const RunOptions& o, const SamplingDefaults& defaults);

@@ -336,9 +336,8 @@ Family minicpmv_family() {
           .preset = preset,
           .presets =
               [] {
-                return std::vector<std::string_view>{"tiny",     "tiny-2.0", "tiny-2.5", "tiny-2.6",
-                                                     "tiny-4.5", "2.0",      "2.5",      "2.6",
-                                                     "2.6-tower"};
+                return std::vector<std::string_view>{"tiny", "tiny-2.0", "tiny-2.5", "tiny-2.6", "tiny-4.5",
+                                                     "2.0",  "2.5",      "2.6",      "2.6-tower"};
               },
           .control_tokens =
               [] {

@@ -37,7 +37,7 @@ struct Quantized {
 };
 
 // All of them, held in memory.
-Quantized quantize(std::shared_ptr<const Model> model, const Weights& weights, const QuantRecipe& recipe, ThreadPool* pool = nullptr,
-                   const Importance* importance = nullptr);
+Quantized quantize(std::shared_ptr<const Model> model, const Weights& weights, const QuantRecipe& recipe,
+                   ThreadPool* pool = nullptr, const Importance* importance = nullptr);
 
 }  // namespace galago

@@ -50,9 +50,9 @@ struct Guard {
 };
 
 // Whole products of 1024 rows, with the rounding of weights and activations. AVX-512 with VNNI: 0.75 to 0.77 measured
-// (bf16 0.91), and less than half where the compiler spills sums; a busy machine costs some. Elsewhere about three quarters of what was measured (docs/speed.md), for the
-// machine that builds is shared: on AVX2 eleven operations of a block of 32 are not products, and codes of 8 bits need
-// twice the operations of nibbles.
+// (bf16 0.91), and less than half where the compiler spills sums; a busy machine costs some. Elsewhere about three
+// quarters of what was measured (docs/speed.md), for the machine that builds is shared: on AVX2 eleven operations of a
+// block of 32 are not products, and codes of 8 bits need twice the operations of nibbles.
 constexpr int64_t kRows = 1024;
 constexpr Guard kGuards[] = {
     {DType::Q4_0, 0.48, 0.65}, {DType::Q4_K, 0.46, 0.65}, {DType::Q5_K, 0.34, 0.65}, {DType::Q6_K, 0.34, 0.65},

@@ -110,8 +110,9 @@ std::vector<float> attend(const AttentionSize& s, bool paired) {
   return y;
 }
 
-// bf16 rounds by 0.16 % of a number (deviation; 2^-8 at most): scores of deviation 1 by 0.22 %, values and probabilities by
-// 0.16 % each, together 0.3 % of a value of deviation 1 for a query that looks at one key; 4 deviations.
+// bf16 rounds by 0.16 % of a number (deviation; 2^-8 at most): scores of deviation 1 by 0.22 %, values and
+// probabilities by 0.16 % each, together 0.3 % of a value of deviation 1 for a query that looks at one key; 4
+// deviations.
 TEST(Pairs, AttentionStaysWithinTheirRounding) {
   if (levels().empty()) GTEST_SKIP() << "no level of this processor multiplies bf16";
   for (const AttentionSize& s : {AttentionSize{64, 1, 1024, 72, 72, false, CacheFormat::F32},

@@ -252,8 +252,8 @@ inline __m512i _mm512_shuffle_epi8(__m512i a, __m512i places) {  // inside each 
   auto x = emulated::lanes<uint8_t>(a), at = emulated::lanes<uint8_t>(places);
   return emulated::each<uint8_t, __m512i>([&](int i) { return at.v[i] & 0x80 ? 0 : x.v[i / 16 * 16 + at.v[i] % 16]; });
 }
-inline __m512i _mm512_set_epi32(int p, int o, int n, int m, int l, int k, int j, int i, int h, int g, int f, int e, int d,
-                                int c, int b, int a) {
+inline __m512i _mm512_set_epi32(int p, int o, int n, int m, int l, int k, int j, int i, int h, int g, int f, int e,
+                                int d, int c, int b, int a) {
   const int lanes[] = {a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p};
   return emulated::load<__m512i>(lanes);
 }

@@ -1,10 +1,10 @@
 // Attention by tiles of 64 keys with an online softmax (Milakov and Gimelshein 2018; Dao et al., FlashAttention, 2022):
 // per row the largest score m, the sum l of exp(score - m) and the weighted sum of values; a new tile with a larger m
-// rescales both by exp(m_old - m_new). Lanes are rows (16 a panel): scores^T = k q^T and sums^T += v^T p^T, so that keys
-// and values are read where they lie, one number at a time, and softmax never adds across lanes. Rows are (query, head)
-// pairs of all query heads that share this key/value head. Few queries: attention_stream-inl.h.
-// Both products are of f32 or of pairs of bf16 (kPairs; pairs-inl.h): queries and keys paired along d, probabilities and
-// values along the keys. Pairs of keys and values are made before, once for all queries (k_pair_keys).
+// rescales both by exp(m_old - m_new). Lanes are rows (16 a panel): scores^T = k q^T and sums^T += v^T p^T, so that
+// keys and values are read where they lie, one number at a time, and softmax never adds across lanes. Rows are (query,
+// head) pairs of all query heads that share this key/value head. Few queries: attention_stream-inl.h. Both products are
+// of f32 or of pairs of bf16 (kPairs; pairs-inl.h): queries and keys paired along d, probabilities and values along the
+// keys. Pairs of keys and values are made before, once for all queries (k_pair_keys).
 #pragma once
 
 namespace galago::cpu::GALAGO_ISA {

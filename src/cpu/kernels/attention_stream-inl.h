@@ -10,8 +10,8 @@ namespace {
 
 constexpr int64_t kStreamKeys = 8;  // as many streams as hardware follows: one for each key of a tile
 
-// Rows of the cache. load(i, within): the vector of channels from i + within on, i a multiple of kStep; if kScaled, to be
-// multiplied by scale(i), an f16.
+// Rows of the cache. load(i, within): the vector of channels from i + within on, i a multiple of kStep; if kScaled, to
+// be multiplied by scale(i), an f16.
 struct F32Row {
   static constexpr bool kScaled = false;
   static constexpr int64_t kStep = kLanes;
@@ -103,8 +103,9 @@ GALAGO_INLINE void dot_keys(const float* const* q, const Row* keys, int64_t d, f
     if constexpr (Row::kScaled) {
       float scales[4];
       row_scales<4>(keys, i, scales);
-      GALAGO_UNROLL for (int r = 0; r < kRows; ++r)
-          GALAGO_UNROLL for (int s = 0; s < 4; ++s) sums[r][s] = fma(step[r][s], set(scales[s]), sums[r][s]);
+      GALAGO_UNROLL for (int r = 0; r < kRows; ++r) {
+        GALAGO_UNROLL for (int s = 0; s < 4; ++s) sums[r][s] = fma(step[r][s], set(scales[s]), sums[r][s]);
+      }
     }
   }
   GALAGO_UNROLL for (int r = 0; r < kRows; ++r)
@@ -117,8 +118,9 @@ GALAGO_INLINE void add_keys(const float* const* p, const Row* values, int64_t dv
   for (int64_t i = 0; i < dv; i += Row::kStep) {
     float weights[kRows][kStreamKeys], scales[kStreamKeys];
     if constexpr (Row::kScaled) row_scales<kStreamKeys>(values, i, scales);
-    GALAGO_UNROLL for (int r = 0; r < kRows; ++r)
-        GALAGO_UNROLL for (int s = 0; s < kStreamKeys; ++s) weights[r][s] = Row::kScaled ? p[r][s] * scales[s] : p[r][s];
+    GALAGO_UNROLL for (int r = 0; r < kRows; ++r) {
+      GALAGO_UNROLL for (int s = 0; s < kStreamKeys; ++s) weights[r][s] = Row::kScaled ? p[r][s] * scales[s] : p[r][s];
+    }
     GALAGO_UNROLL for (int64_t within = 0; within < Row::kStep; within += kLanes) {
       F32 y[kRows];
       GALAGO_UNROLL for (int r = 0; r < kRows; ++r) y[r] = load(sums[r] + i + within);
@@ -137,8 +139,9 @@ struct KeyRows {
   Row first[kStreamKeys];  // of the first group
 
   GALAGO_INLINE KeyRows(const void* base, int64_t stride, int64_t key, int64_t end) {
-    GALAGO_UNROLL for (int64_t s = 0; s < kStreamKeys; ++s)
-        first[s] = Row::at(base, (key + s < end ? key + s : end - 1) * stride);
+    GALAGO_UNROLL for (int64_t s = 0; s < kStreamKeys; ++s) {
+      first[s] = Row::at(base, (key + s < end ? key + s : end - 1) * stride);
+    }
   }
   // The rows of n values from `offset` on. Those of the next keys are fetched into the second-level cache meanwhile, a
   // line for every 64 bytes: a jump from row to row is more than hardware foresees.

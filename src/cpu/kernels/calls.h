@@ -150,7 +150,7 @@ struct PairKeysCall {
   float *k_pairs, *v_pairs;   // k_pairs_floats, v_pairs_floats of all keys of the head
   float* scratch;             // kKeyTile * (d + dv) floats
 };
-constexpr int64_t k_pairs_floats(int64_t keys, int64_t d) { return keys * d / 2; }           // [keys][d / 2]
+constexpr int64_t k_pairs_floats(int64_t keys, int64_t d) { return keys * d / 2; }          // [keys][d / 2]
 constexpr int64_t v_pairs_floats(int64_t keys, int64_t dv) { return (keys + 1) / 2 * dv; }  // [keys / 2][dv]
 
 // Attention of `queries` x `heads` rows that share one key/value head; see attention-inl.h.

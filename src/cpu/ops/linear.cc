@@ -63,8 +63,7 @@ Tensor pack(const Node&, const Weight& weight) { return packed_weight(weight); }
 }  // namespace
 
 CpuOp make_Linear() {
-  return {
-      .scalar = scalar, .fast = fast, .scratch_bytes = scratch_bytes, .prepared = prepared_input, .pack = pack};
+  return {.scalar = scalar, .fast = fast, .scratch_bytes = scratch_bytes, .prepared = prepared_input, .pack = pack};
 }
 
 }  // namespace galago::cpu

@@ -42,8 +42,8 @@ size_t product_scratch(DType dtype, int64_t rows, int64_t k, int n_threads);
 void multiply(ThreadPool& pool, const Panels& w, const float* x, int64_t rows, const float* bias, bool exact, float* y,
               std::span<std::byte> scratch);
 
-// The two halves of a product, for products that share their x and `exact`: x in another form, prepared_bytes bytes (0: x
-// is read as it is), and the rest. Weights that are both integers or both not share the form.
+// The two halves of a product, for products that share their x and `exact`: x in another form, prepared_bytes bytes (0:
+// x is read as it is), and the rest. Weights that are both integers or both not share the form.
 size_t prepared_bytes(DType dtype, int64_t rows, int64_t k);
 void prepare(ThreadPool& pool, PanelKind kind, const float* x, int64_t rows, int64_t k, bool exact,
              std::span<std::byte> prepared);

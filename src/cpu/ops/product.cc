@@ -7,9 +7,9 @@
 namespace galago::cpu {
 namespace {
 
-constexpr int64_t kFloatRowBlock = 96;   // rows an item of work takes: a multiple of every tile height
-constexpr int64_t kLeastSpanRows = 48;   // requantizing costs as much as about ten rows of the product
-constexpr int64_t kLeastPairRows = 12;   // pairing weights: as about two
+constexpr int64_t kFloatRowBlock = 96;  // rows an item of work takes: a multiple of every tile height
+constexpr int64_t kLeastSpanRows = 48;  // requantizing costs as much as about ten rows of the product
+constexpr int64_t kLeastPairRows = 12;  // pairing weights: as about two
 
 void multiply_floats(const Product& p, const float* x) {
   const Panels& w = p.w;

@@ -1,5 +1,5 @@
-// How a product reads its rows x, one form a file: as they are (product.cc), as int8 in blocks of 32 (product_blocks.cc),
-// as u8 in spans of 256 (product_spans.cc), as pairs of bf16 (product_pairs.cc).
+// How a product reads its rows x, one form a file: as they are (product.cc), as int8 in blocks of 32
+// (product_blocks.cc), as u8 in spans of 256 (product_spans.cc), as pairs of bf16 (product_pairs.cc).
 #pragma once
 
 #include "cpu/ops/common.h"

@@ -1,5 +1,5 @@
-// BF16 panels times pairs of bf16, for many rows, where a level multiplies these faster than f32 (kernels/pairs-inl.h): a
-// thread takes 64 columns, pairs their weights, and walks the rows of x.
+// BF16 panels times pairs of bf16, for many rows, where a level multiplies these faster than f32 (kernels/pairs-inl.h):
+// a thread takes 64 columns, pairs their weights, and walks the rows of x.
 #include <algorithm>
 
 #include "cpu/ops/product_forms.h"
