@@ -105,7 +105,7 @@ int64_t queries_at_once(const AttentionSizes& s) {
 // Levels that multiply pairs of bf16 get keys and values as such, before the queries' scratch.
 int64_t head_pairs(const AttentionSizes& s) { return k_pairs_floats(s.keys, s.d) + v_pairs_floats(s.keys, s.dv); }
 int64_t all_pairs(const AttentionSizes& s) {
-  if (!kernels().pair_keys || s.d % 2 != 0) return 0;
+  if (!kernels().pair_keys || s.d % 2 != 0 || streams(s)) return 0;
   return (s.batch * s.groups * head_pairs(s) + 15) / 16 * 16;
 }
 
