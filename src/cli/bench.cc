@@ -260,8 +260,7 @@ void define_plain(CLI::App& app, CLI::Option* model, const std::shared_ptr<Optio
   app.add_option("-n,--gen", o->n_generate, "tokens to generate")->check(CLI::Range(1, 1 << 20));
   app.add_option("--depth", o->depths, "tokens already in the cache")->delimiter(',')->check(CLI::Range(0, 1 << 20));
   app.add_option("--image", o->images, "picture sizes, WIDTHxHEIGHT; default: one tile")->delimiter(',');
-  app.add_option("--cache-type-k,--cache-type", o->key_type, "-ctk: cache of keys: f32, f16 (default) or q8_0");
-  app.add_option("--cache-type-v", o->value_type, "-ctv: cache of values; default: as keys");
+  add_cache_types(app, o->key_type, o->value_type);
   app.add_option("--executor", o->executors, "cpu, torch, or both in turns: cpu,torch")->delimiter(',');
   model->required(false);  // the other benches have a MODEL of their own
   app.callback([&app, o] {

@@ -34,8 +34,7 @@ void add_machine(CLI::App& app, RunOptions& o) {
   app.add_option("-b,--batch-size", o.chunk, "longest piece of prompt run at once; default: see --tune")
       ->check(CLI::Range(1, 65536));
   app.add_option("-t,--threads", o.threads, "threads; default: see --tune")->check(CLI::Range(0, 1024));
-  app.add_option("--cache-type-k,--cache-type", o.key_type, "-ctk: cache of keys: f32, f16 (default) or q8_0");
-  app.add_option("--cache-type-v", o.value_type, "-ctv: cache of values; default: as keys");
+  add_cache_types(app, o.key_type, o.value_type);
   app.add_flag("--release-vision", o.release_vision, "free what encoding pictures needs before answering");
   app.add_option(
          "--encode", o.encode,
@@ -97,6 +96,11 @@ DType find_cache_type(const std::string& name) {
   if (!type || (type->dtype != DType::F32 && type->dtype != DType::F16 && type->dtype != DType::Q8_0))
     throw usage_error("--cache-type {}: expected f32, f16 or q8_0", name);
   return type->dtype;
+}
+
+void add_cache_types(CLI::App& app, std::string& key, std::string& value) {
+  app.add_option("--cache-type-k,--cache-type", key, "-ctk: cache of keys: f32, f16 (default) or q8_0");
+  app.add_option("--cache-type-v", value, "-ctv: cache of values; default: as keys");
 }
 
 CacheTypes cache_types(const std::string& key, const std::string& value) {

@@ -42,6 +42,7 @@ CLI::Option* add_run_options(CLI::App& app, RunOptions& o);  // -p, to see wheth
 
 DType find_cache_type(const std::string& name);                            // throws Usage
 CacheTypes cache_types(const std::string& key, const std::string& value);  // value empty: as keys
+void add_cache_types(CLI::App& app, std::string& key, std::string& value);
 SessionOptions session_options(const RunOptions& o, EncodeMode mode);
 GenerateOptions generate_options(const RunOptions& o, const SamplingDefaults& defaults);
 
