@@ -25,7 +25,7 @@ struct Options {
 
 void run(const Options& o) {
   auto checkpoint = std::make_shared<Checkpoint>(load_checkpoint(o.files));
-  if (!checkpoint->tokenizer) throw invalid_input("{}: no tokenizer; text needs one", checkpoint->path);
+  require_tokenizer(*checkpoint);
   context_length(*checkpoint, o.windows.n_context);  // throws if the model has fewer places
   const std::string text = read_file(o.file);
   const std::vector<int32_t> ids = checkpoint->tokenizer->encode(text);

@@ -37,7 +37,7 @@ struct Inputs {
 };
 
 Inputs make_inputs(const Options& o, const Checkpoint& checkpoint) {
-  if (!checkpoint.tokenizer) throw invalid_input("{}: no tokenizer; text needs one", checkpoint.path);
+  require_tokenizer(checkpoint);
   std::vector<int32_t> ids = checkpoint.tokenizer->encode(o.file.empty() ? o.prompt : read_file(o.file));
   const int most = std::min(o.tokens, checkpoint.model->cache().max_context);
   ids.resize(std::min(ids.size(), static_cast<size_t>(most)));

@@ -28,13 +28,12 @@ void make_room_for_bytes(Json& config) {
 }
 
 // Bytes, a few words, and the control tokens of the family's prompts.
-Tokenizer small_tokenizer(const Family& family, int n_vocab) {
+Tokenizer small_tokenizer(const Model& model) {
   const std::string corpus[] = {
       "there is a red apple on the green grass", "there are two dogs and a small cat in the snow",
       "a big blue ball is next to the yellow car", "what is in the picture? a tree and a house"};
-  BpeTrainOptions options{.vocab_size = std::min(n_vocab, 2048)};
-  if (family.control_tokens)
-    for (std::string_view token : family.control_tokens()) options.specials.emplace_back(token);
+  BpeTrainOptions options{.vocab_size = std::min(model.n_vocab(), 2048)};
+  std::ranges::move(prompt_tokens(model), std::back_inserter(options.specials));
   return train_bpe(corpus, options);
 }
 
@@ -73,7 +72,7 @@ void run(const Options& o) {
   std::shared_ptr<const Model> model = make_model(config, o.family);
   if (o.out.ends_with(".gguf"))
     if (auto wide = widened(*model, find_quant_recipe(o.type))) model = wide;
-  Tokenizer tokenizer = small_tokenizer(*family, model->n_vocab());
+  Tokenizer tokenizer = small_tokenizer(*model);
   if (o.out.ends_with(".gguf"))
     write_gguf_file(o, *model, tokenizer);
   else

@@ -71,7 +71,7 @@ double token_nll(std::span<const float> logits, int32_t target) {
 
 CaptionNll::CaptionNll(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Executor> executor)
     : checkpoint_(std::move(checkpoint)), executor_(std::move(executor)), encoder_(checkpoint_, executor_) {
-  if (!checkpoint_->tokenizer) throw invalid_input("{}: no tokenizer; text needs one", checkpoint_->path);
+  require_tokenizer(*checkpoint_);
   auto end = checkpoint_->tokenizer->special_ids().eos;
   if (!end) throw invalid_input("{}: the tokenizer has no end token, which captions need", checkpoint_->path);
   end_ = *end;

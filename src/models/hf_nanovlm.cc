@@ -5,6 +5,8 @@
 // tokens come first and the text is "Question: ... Answer:"; with placeholder tokens (v0.2 and later) they replace
 // `<|image|>` inside the prompt. galago adds prompt_format "caption": picture, <bos>, then the words to continue, for
 // models trained on captions.
+#include <algorithm>
+
 #include "base/error.h"
 #include "models/config_reader.h"
 #include "models/prompt.h"
@@ -19,11 +21,36 @@ struct Config {
   VitConfig vision;
   DecoderConfig text;
   int shuffle = 2, max_context = 8192, max_img_size = 0;
-  bool resize_to_max_side = false, has_extra_tokens = false;
-  std::string prompt_format;  // "question", "chat", "caption"
-  ConvStemConfig stem;        // no channels: one patch matrix, as published
+  bool resize_to_max_side = false;
+  std::vector<std::string> extra_tokens;  // vlm_extra_tokens: behind the tokenizer's own
+  bool has_global = true;                 // a token, and so a view, for the whole picture
+  std::string prompt_format;              // "question", "chat", "caption"
+  ConvStemConfig stem;                    // no channels: one patch matrix, as published
   int tokens_per_tile() const { return vision.n_patches() / (shuffle * shuffle); }
 };
+
+constexpr const char* kGlobalToken = "<|global_image|>";
+std::string tile_token(int row, int col) { return fmt::format("<row_{}_col_{}>", row, col); }  // from 1
+
+// In the order of their ids, which is that of the published file and which JSON objects do not keep: the two tokens of
+// whole pictures, then r1c1, r1c2 ... r8c8.
+std::vector<std::string> read_extra_tokens(const Json& config) {
+  Json map = config.value("vlm_extra_tokens", Json());
+  if (map.is_null()) return {};
+  if (!map.is_object())
+    throw invalid_input("config of hf-nanovlm: \"vlm_extra_tokens\" is {}, expected an object", map.type_name());
+  std::vector<std::string> tokens;
+  auto take = [&](const std::string& key, const Json& token) {
+    if (!token.is_string() || token.get_ref<const std::string&>().empty())
+      throw invalid_input("config of hf-nanovlm: vlm_extra_tokens: \"{}\" is {}, expected the text of a token", key,
+                          token.dump());
+    tokens.push_back(token);
+  };
+  for (const char* key : {"image_token", "global_image_token"})
+    if (map.contains(key)) take(key, map[key]), map.erase(key);
+  for (const auto& [key, token] : map.items()) take(key, token);
+  return tokens;
+}
 
 Config read(const Json& json) {
   ConfigReader r(json, "config of hf-nanovlm");
@@ -55,7 +82,8 @@ Config read(const Json& json) {
   c.shuffle = r.integer("mp_pixel_shuffle_factor", 1, 64, 2);
   c.max_img_size = r.integer("max_img_size", 1, kMaxImageSide, 0);
   c.resize_to_max_side = r.boolean("resize_to_max_side_len", false);
-  c.has_extra_tokens = r.has("vlm_extra_tokens") && !json["vlm_extra_tokens"].empty();
+  c.extra_tokens = read_extra_tokens(json);
+  c.has_global = c.extra_tokens.empty() || std::ranges::count(c.extra_tokens, kGlobalToken) > 0;
   c.prompt_format = r.text("prompt_format", r.has("max_img_size") ? "chat" : "question");
   if (r.text("vit_patch_embed", "conv") == "conv_stem") {
     if (v.patch_size != 16)
@@ -119,6 +147,7 @@ class HfNanoVlm final : public Model {
     spec.slice.max_side = c_.max_img_size;
     spec.slice.resize_to_max_side = c_.resize_to_max_side;
     spec.slice.filter = Filter::Bicubic;
+    if (!c_.has_global) spec.slice.thumbnail = SliceOptions::Thumbnail::None;
     return spec;
   }
 
@@ -166,6 +195,8 @@ class HfNanoVlm final : public Model {
     return chat_prompt(tokenizer, turn);
   }
 
+  std::vector<std::string> extra_tokens() const override { return c_.extra_tokens; }
+
   SamplingDefaults sampling() const override {
     if (c_.prompt_format == "caption") return {};
     return {.temperature = 0.5f, .top_k = 50, .top_p = 0.9f};
@@ -196,10 +227,10 @@ class HfNanoVlm final : public Model {
   void add_tiles(PromptBuilder& b, const SlicePlan& plan, int picture) const {
     const SliceView& grid = plan.views.back();
     int tile = 0, n_tiles = plan.n_tiles();
-    if (n_tiles == 1 || plan.views.size() > 1) b.token("<|global_image|>").tile(picture, tile++, c_.tokens_per_tile());
+    bool has_global = c_.has_global && (n_tiles == 1 || plan.views.size() > 1);
+    if (has_global) b.token(kGlobalToken).tile(picture, tile++, c_.tokens_per_tile());
     for (int cell = 0; tile < n_tiles; ++cell)
-      b.token(fmt::format("<row_{}_col_{}>", cell / grid.cols + 1, cell % grid.cols + 1))
-          .tile(picture, tile++, c_.tokens_per_tile());
+      b.token(tile_token(cell / grid.cols + 1, cell % grid.cols + 1)).tile(picture, tile++, c_.tokens_per_tile());
   }
 
   Json json_;
@@ -233,6 +264,13 @@ Json make_config(int image, int patch, int vit_d, int vit_ffn, int vit_heads, in
               {"mp_pixel_shuffle_factor", shuffle}};
 }
 
+Json names_of_tiles() {
+  Json tokens = {{"image_token", "<|image|>"}, {"global_image_token", kGlobalToken}};
+  for (int r = 1; r <= 8; ++r)
+    for (int c = 1; c <= 8; ++c) tokens[fmt::format("r{}c{}", r, c)] = tile_token(r, c);
+  return tokens;
+}
+
 Json preset(std::string_view size) {
   if (size == "tiny") return make_config(32, 8, 32, 64, 4, 2, 2, 48, 96, 6, 2, 2, 101);
   if (size == "scenes") {  // the captioner this project trains and ships: 64 patches, 16 visual tokens
@@ -245,24 +283,33 @@ Json preset(std::string_view size) {
   if (size == "222M") return make_config(224, 16, 768, 3072, 12, 12, 2, 576, 1536, 9, 3, 30, 49152);
   if (size == "450M") return make_config(256, 16, 768, 3072, 12, 12, 2, 960, 2560, 15, 5, 32, 49153);
   Json config;
+  if (size == "tiny-tiles") config = make_config(32, 8, 32, 64, 4, 2, 2, 48, 96, 6, 2, 2, 400);
   if (size == "460M") config = make_config(512, 16, 768, 3072, 12, 12, 4, 960, 2560, 15, 5, 32, 49218);
   if (size == "230M") config = make_config(512, 16, 768, 3072, 12, 12, 4, 576, 1536, 9, 3, 30, 49218);
-  if (!config.is_null()) config["max_img_size"] = 2048;
+  if (config.is_null()) return config;
+  config["max_img_size"] = 4 * config["vit_img_size"].get<int>();
+  config["vlm_extra_tokens"] = names_of_tiles();
   return config;
 }
 
 }  // namespace
 
 Family hf_nanovlm_family() {
-  return {.name = "hf-nanovlm",
-          .title = "nanoVLM of Hugging Face (huggingface/nanoVLM v0.1 to 2025-10)",
-          .recognises =
-              [](const Json& config) {
-                return config.is_object() && config.contains("vit_hidden_dim") && config.contains("lm_hidden_dim");
-              },
-          .make = [](const Json& config) -> std::unique_ptr<Model> { return std::make_unique<HfNanoVlm>(config); },
-          .preset = preset,
-          .presets = [] { return std::vector<std::string_view>{"tiny", "scenes", "222M", "450M", "460M", "230M"}; }};
+  return {
+      .name = "hf-nanovlm",
+      .title = "nanoVLM of Hugging Face (huggingface/nanoVLM v0.1 to 2025-10)",
+      .recognises =
+          [](const Json& config) {
+            return config.is_object() && config.contains("vit_hidden_dim") && config.contains("lm_hidden_dim");
+          },
+      .make = [](const Json& config) -> std::unique_ptr<Model> { return std::make_unique<HfNanoVlm>(config); },
+      .preset = preset,
+      .presets =
+          [] { return std::vector<std::string_view>{"tiny", "tiny-tiles", "scenes", "222M", "450M", "460M", "230M"}; },
+      .control_tokens =
+          [] {
+            return std::vector<std::string_view>{"<|im_start|>", "<|im_end|>"};
+          }};
 }
 
 }  // namespace galago

@@ -42,6 +42,15 @@ const Family* find_family(std::string_view name) {
   return nullptr;
 }
 
+std::vector<std::string> prompt_tokens(const Model& model) {
+  std::vector<std::string> tokens;
+  const Family* family = find_family(model.family());
+  if (family && family->control_tokens)
+    for (std::string_view token : family->control_tokens()) tokens.emplace_back(token);
+  for (std::string& token : model.extra_tokens()) tokens.push_back(std::move(token));
+  return tokens;
+}
+
 std::unique_ptr<Model> make_model(const Json& config, const std::string& subject) {
   for (const Family& family : all_families())
     if (family.recognises(config)) return family.make(config);

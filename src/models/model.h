@@ -140,6 +140,9 @@ class Model {
   virtual Value importance(const Scope& s, Value x, const PositionInfo& at, int64_t first, int64_t n) const;
   virtual SamplingDefaults sampling() const { return {}; }
   virtual std::vector<std::string> stop_strings() const { return {}; }  // end an answer, like an end token
+  // Control tokens with the last rows of the vocabulary, in the order of their ids. The published tokenizer need not
+  // have them: they are added when it is read.
+  virtual std::vector<std::string> extra_tokens() const { return {}; }
 };
 
 // A tensor that is made when it is written, so that no more than one has to be in memory.
@@ -165,7 +168,7 @@ struct Family {
   std::unique_ptr<Model> (*make)(const Json& config);  // throws InvalidInput naming the field
   Json (*preset)(std::string_view size);               // config of a published or tiny size; null Json if unknown
   std::vector<std::string_view> (*presets)();
-  // Control tokens that the prompts of this family need, for tokenizers made here. Null: none.
+  // Control tokens of a tokenizer that the prompts of this family need. Null: none.
   std::vector<std::string_view> (*control_tokens)() = nullptr;
   // Where the config says how many hidden channels the blocks of the vision tower have (a JSON pointer), if they may be
   // more than published: quantizing adds some that are 0 (quant/widen.h).
@@ -183,6 +186,7 @@ void require_reference_names(Dialect dialect, std::string_view family);
 
 std::span<const Family> all_families();
 const Family* find_family(std::string_view name);
+std::vector<std::string> prompt_tokens(const Model& model);  // all that a tokenizer made for it must have
 std::unique_ptr<Model> make_model(const Json& config, const std::string& subject);  // throws Unsupported
 int64_t count_parameters(const Model& model);                                       // optional weights not counted
 

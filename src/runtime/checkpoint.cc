@@ -23,8 +23,20 @@ namespace fs = std::filesystem;
 
 constexpr uint32_t kLayoutVersion = 1;  // of galago's own GGUF (gguf_checkpoint.cc)
 
-std::shared_ptr<const Tokenizer> tokenizer_in(const std::string& folder) {
-  return has_tokenizer(folder) ? std::make_shared<Tokenizer>(load_tokenizer(folder)) : nullptr;
+// With the tokens that the model has rows for and the tokenizer's files do not know.
+std::shared_ptr<const Tokenizer> tokenizer_in(const std::string& folder, const Model& model) {
+  if (!has_tokenizer(folder)) return nullptr;
+  auto plain = std::make_shared<Tokenizer>(load_tokenizer(folder));
+  std::vector<std::string> missing = model.extra_tokens();
+  std::erase_if(missing, [&](const std::string& token) { return plain->find(token).has_value(); });
+  if (missing.empty()) return plain;
+  size_t n_tokens = static_cast<size_t>(plain->vocab_size()) + missing.size();
+  if (n_tokens != static_cast<size_t>(model.n_vocab()))
+    throw invalid_input(
+        "{}: the tokenizer has {} tokens, with {} more of the config {}, but the model has {} rows for them; put the "
+        "tokenizer there that the model was trained with",
+        folder, plain->vocab_size(), missing.size(), n_tokens, model.n_vocab());
+  return std::make_shared<Tokenizer>(load_tokenizer(folder, {.appended = std::move(missing)}));
 }
 
 std::shared_ptr<const Tokenizer> tokenizer_in(const GgufFile& file) {
@@ -38,17 +50,19 @@ std::shared_ptr<const Model> model_in(const std::string& folder, const std::stri
 
 ModelSource open_folder(const std::string& folder) {
   for (const Family& family : all_families())  // folders of several files
-    if (auto parts = family.open ? family.open(folder) : std::nullopt)
-      return {make_model(parts->config, folder), parts->weights, WeightNames::Reference,
-              tokenizer_in(parts->tokenizer)};
-  std::string config = folder + "/config.json";
-  return {model_in(folder, config), open_weights(folder), WeightNames::Reference, tokenizer_in(folder)};
+    if (auto parts = family.open ? family.open(folder) : std::nullopt) {
+      std::shared_ptr<const Model> model = make_model(parts->config, folder);
+      return {model, parts->weights, WeightNames::Reference, tokenizer_in(parts->tokenizer, *model)};
+    }
+  std::shared_ptr<const Model> model = model_in(folder, folder + "/config.json");
+  return {model, open_weights(folder), WeightNames::Reference, tokenizer_in(folder, *model)};
 }
 
 ModelSource open_bare_weights(const ModelFiles& files) {
   std::string folder = fs::path(files.config).parent_path().string();
   if (folder.empty()) folder = ".";
-  return {model_in(folder, files.config), open_weights(files.model), WeightNames::Reference, tokenizer_in(folder)};
+  std::shared_ptr<const Model> model = model_in(folder, files.config);
+  return {model, open_weights(files.model), WeightNames::Reference, tokenizer_in(folder, *model)};
 }
 
 ModelSource open_own_gguf(std::shared_ptr<const GgufFile> file) {
@@ -147,6 +161,15 @@ Checkpoint load_checkpoint(const ModelFiles& files) {
 }
 
 Checkpoint load_checkpoint(const std::string& path) { return load_checkpoint(ModelFiles{.model = path}); }
+
+void require_tokenizer(const Checkpoint& checkpoint) {
+  if (!checkpoint.tokenizer)
+    throw invalid_input(
+        "{}: no tokenizer, and text needs one; put its files beside the weights: tokenizer.json, or tokenizer.model, "
+        "or "
+        "vocab.json and merges.txt",
+        checkpoint.path);
+}
 
 std::vector<std::string> unread_tensors(const ModelSource& source) {
   std::set<std::string> read;

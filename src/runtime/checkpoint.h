@@ -49,6 +49,8 @@ Checkpoint load_checkpoint(const std::string& path);
 // How the tensor is called that holds a weight packed (Weight::packed) in galago's own GGUF.
 std::string packed_name(std::string_view weight);
 
+void require_tokenizer(const Checkpoint& checkpoint);  // throws InvalidInput where there is none
+
 // Tensors that the model would not read, without buffers that follow from the config.
 std::vector<std::string> unread_tensors(const ModelSource& source);
 

@@ -12,7 +12,7 @@ namespace {
 constexpr int kDefaultContext = 4096;
 
 SessionOptions checked(SessionOptions options, const Checkpoint& checkpoint) {
-  if (!checkpoint.tokenizer) throw invalid_input("{}: no tokenizer; text needs one", checkpoint.path);
+  require_tokenizer(checkpoint);
   options.n_context = context_length(checkpoint, options.n_context);
   CHECK(options.chunk > 0, "pieces of {} tokens", options.chunk);
   return options;

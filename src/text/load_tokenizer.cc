@@ -14,6 +14,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+Tokenizer finish(TokenizerParts parts, const fs::path& path, const LoadTokenizerOptions& options) {
+  append_tokens(parts, options.appended);
+  return Tokenizer(std::move(parts), path.string());
+}
+
 // --- vocab.json and merges.txt ---
 
 // "X.vocab.json" goes with "X.merges.txt", "vocab.json" with "merges.txt".
@@ -64,7 +69,7 @@ Tokenizer load_vocab_json(const fs::path& path, const LoadTokenizerOptions& opti
   apply_begin_and_end(parts.vocabulary, path.parent_path());
   apply_token_names(parts.vocabulary, path.parent_path());
   guess_special_ids(parts);
-  return Tokenizer(std::move(parts), path.string());
+  return finish(std::move(parts), path, options);
 }
 
 // --- tokenizer.json ---
@@ -77,7 +82,7 @@ Tokenizer load_tokenizer_json(const fs::path& path, const LoadTokenizerOptions& 
   }
   apply_token_names(parts.vocabulary, path.parent_path());
   guess_special_ids(parts);
-  return Tokenizer(std::move(parts), path.string());
+  return finish(std::move(parts), path, options);
 }
 
 // --- tokenizer.model ---
@@ -96,7 +101,7 @@ Tokenizer load_sentencepiece(const fs::path& path, const LoadTokenizerOptions& o
   apply_space_prefix(std::get<SentencePieceRule>(parts.rule), folder);
   apply_begin_and_end(parts.vocabulary, folder);
   apply_token_names(parts.vocabulary, folder);
-  return Tokenizer(std::move(parts), path.string());
+  return finish(std::move(parts), path, options);
 }
 
 // --- vocab.txt ---
@@ -137,7 +142,7 @@ Tokenizer load_vocab_txt(const fs::path& path, const LoadTokenizerOptions& optio
   apply_added_tokens(parts, path.parent_path(), options.added_path);
   if (auto config = read_object_if_there(path.parent_path() / "tokenizer_config.json"))
     apply_bert_config(std::get<WordPieceRule>(parts.rule), *config);
-  return Tokenizer(std::move(parts), path.string());
+  return finish(std::move(parts), path, options);
 }
 
 // --- a folder ---

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
 #include "text/tokenizer.h"
@@ -11,8 +12,9 @@
 namespace galago {
 
 struct LoadTokenizerOptions {
-  std::string added_path;  // a JSON of more tokens: {"text": id, ...}
-  std::string pre;         // for vocab.json: the split by GGUF's name; empty: found out from the tokens
+  std::string added_path;             // a JSON of more tokens: {"text": id, ...}
+  std::string pre;                    // for vocab.json: the split by GGUF's name; empty: found out from the tokens
+  std::vector<std::string> appended;  // control tokens that take the next free ids, in this order
 };
 
 // `path` is a folder, a tokenizer.json, a NAME.model (SentencePiece), a vocab.txt (WordPiece), or a vocab.json

@@ -114,4 +114,12 @@ void apply_added_tokens(TokenizerParts& parts, const fs::path& folder, const std
   if (!v.scores.empty()) v.scores.resize(v.tokens.size(), 0.0f);
 }
 
+void append_tokens(TokenizerParts& parts, std::span<const std::string> texts) {
+  Vocabulary& v = parts.vocabulary;
+  if (v.types.empty()) v.types.assign(v.tokens.size(), static_cast<int32_t>(TokenType::Normal));
+  for (const std::string& text : texts)
+    add_one(parts, {.id = static_cast<int32_t>(v.tokens.size()), .content = text, .special = true});
+  if (!v.scores.empty()) v.scores.resize(v.tokens.size(), 0.0f);
+}
+
 }  // namespace galago

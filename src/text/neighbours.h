@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/json.h"
@@ -21,5 +22,8 @@ void apply_token_names(Vocabulary& vocabulary, const std::filesystem::path& fold
 // More tokens: added_tokens.json, added_tokens_decoder of tokenizer_config.json, and the list at `extra_path` ("" :
 // none). They go into the vocabulary and the list of added tokens; each comes after and over the ones before.
 void apply_added_tokens(TokenizerParts& parts, const std::filesystem::path& folder, const std::string& extra_path);
+
+// Control tokens behind all others.
+void append_tokens(TokenizerParts& parts, std::span<const std::string> texts);
 
 }  // namespace galago

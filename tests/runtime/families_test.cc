@@ -32,11 +32,10 @@ std::vector<Row> tiny_rows() {
   return rows;
 }
 
-Tokenizer toy_tokenizer(const Family& family, int n_vocab) {
+Tokenizer toy_tokenizer(const Model& model, int n_vocab) {
   std::vector<std::string> corpus(20, "what is in the picture? a red apple and two dogs in the green grass");
   BpeTrainOptions options{.vocab_size = n_vocab};
-  if (family.control_tokens)
-    for (std::string_view token : family.control_tokens()) options.specials.emplace_back(token);
+  std::ranges::move(prompt_tokens(model), std::back_inserter(options.specials));
   return train_bpe(corpus, options);
 }
 
@@ -79,7 +78,7 @@ class EveryFamily : public ::testing::TestWithParam<Row> {
     for (auto& [name, weight] : weights)
       if (weight->data.shape().rank() > 1)
         for (float& value : weight->data.f32()) value *= 10;
-    Tokenizer tokenizer = toy_tokenizer(family, std::min(model->n_vocab(), kVocab));
+    Tokenizer tokenizer = toy_tokenizer(*model, std::min(model->n_vocab(), kVocab));
     std::string folder = temporary_.file("model");
     save_checkpoint(folder, *model, weights, &tokenizer);
     return folder;
@@ -185,6 +184,34 @@ TEST_P(EveryFamily, TheMemoryEstimateCoversItsPrograms) {
   for (const ExpectedUse& use : {plain, grouped, eager, drafted}) {
     SCOPED_TRACE(fmt::format("tile_batch {}, eager {}, max_draft {}", use.tile_batch, use.eager, use.max_draft));
     expect_estimate_holds(checkpoint, use);
+  }
+}
+
+TEST(ExtraTokens, AreAddedToATokenizerThatHasNone) {
+  TemporaryFolder temporary;
+  Json config = find_family("hf-nanovlm")->preset("tiny-tiles");
+  auto full = make_model(config, "t");
+  const int n_extra = static_cast<int>(full->extra_tokens().size()), n_plain = 300;
+  config["lm_vocab_size"] = n_plain + n_extra;
+  auto model = make_model(config, "t");
+  std::vector<std::string> corpus(20, "what is in the picture? a red apple and two dogs in the green grass");
+  Tokenizer plain = train_bpe(corpus, {.vocab_size = n_plain});
+  ASSERT_EQ(plain.vocab_size(), n_plain);
+  save_checkpoint(temporary.path(), *model, random_weights(*model, 1), &plain);
+  auto tokenizer = open_model({.model = temporary.path()}).tokenizer;
+  EXPECT_EQ(tokenizer->vocab_size(), model->n_vocab());
+  EXPECT_EQ(tokenizer->find("<|image|>"), n_plain);
+  EXPECT_EQ(tokenizer->find("<row_8_col_8>"), model->n_vocab() - 1);
+
+  Tokenizer other = train_bpe(corpus, {.vocab_size = n_plain - 1});
+  save_checkpoint(temporary.path(), *model, random_weights(*model, 1), &other);
+  try {
+    open_model({.model = temporary.path()});
+    FAIL() << "a tokenizer of another size";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("has 299 tokens, with 66 more of the config 365, but the model has 366"),
+              std::string::npos)
+        << e.what();
   }
 }
 
