@@ -178,7 +178,7 @@ class Runner {
     });
     save();
     if (o_.json) return print_json(to_json(text, first_ms));
-    fmt::print("\n");
+    print_piece("\n");
     print_times(session_.timings(), load_ms_, first_ms);
   }
 
@@ -239,7 +239,7 @@ class Runner {
     session_.append(line);
     if (o_.release_vision) session_.release_vision();
     session_.generate(generation_, print_piece);
-    fmt::print("\n");
+    print_piece("\n");
   }
 
   void save() {
