@@ -13,7 +13,7 @@
 namespace galago::cpu {
 namespace {
 
-constexpr int64_t kOut = 256, kWidth = 2304;  // 4-bit panels of 330 KB: the second-level cache of today's cores
+constexpr int64_t kOut = 256, kWidth = 2304;    // 4-bit panels of 330 KB: the second-level cache of today's cores
 constexpr int kRounds = 15, kMostRounds = 150;  // more only while the share is not reached: a busy machine
 
 Tensor random_floats(const Shape& shape) {
