@@ -165,8 +165,7 @@ Checkpoint load_checkpoint(const std::string& path) { return load_checkpoint(Mod
 void require_tokenizer(const Checkpoint& checkpoint) {
   if (!checkpoint.tokenizer)
     throw invalid_input(
-        "{}: no tokenizer, and text needs one; put its files beside the weights: tokenizer.json, or tokenizer.model, "
-        "or "
+        "{}: no tokenizer, and text needs one; put its files beside the weights: tokenizer.json, tokenizer.model, or "
         "vocab.json and merges.txt",
         checkpoint.path);
 }
