@@ -1,9 +1,13 @@
 // Guards of the hot kernels: each must reach a share of what the processor's registers allow, measured in the same
 // process in turns, so that a compiler that spills or forgets to inline is caught. The best of several rounds counts:
-// other programs only make rounds slower.
+// other programs only make rounds slower, for a while both sides. Which pages a product gets is chance, and costs a
+// quarter where they collide in the second-level cache (Zen 3: 119 or 160 Gop/s from process to process): the product
+// is made in several places.
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
+#include <vector>
 
 #include "base/rng.h"
 #include "cpu/kernels/kernels.h"
@@ -14,7 +18,8 @@ namespace galago::cpu {
 namespace {
 
 constexpr int64_t kOut = 256, kWidth = 2304;  // 4-bit panels of 330 KB: the second-level cache of today's cores
-constexpr int kRounds = 15;
+constexpr int kPlaces = 5, kRoundsEach = 3;
+constexpr int kRuns = 7;  // as many as measure_peaks has for each peak
 
 Tensor random_floats(const Shape& shape) {
   Rng rng(3);
@@ -76,15 +81,20 @@ TEST_P(SlowKernelRates, ReachTheirShareOfThePeak) {
   if (kernels().isa == Isa::Scalar) GTEST_SKIP() << "the scalar level is not meant to be fast";
   const Guard guard = GetParam();
   ThreadPool pool(1);
-  Product product(guard.dtype, kRows);
-  double best = 0, peak = 0;
-  for (int round = 0; round < kRounds; ++round) {
-    peak = std::max(peak, peak_of(guard.dtype, measure_peaks(pool)));
-    for (int run = 0; run < 3; ++run) best = std::max(best, product.rate(pool));
+  std::vector<std::unique_ptr<Product>> places;  // all kept, or the next would get the same pages
+  double share = 0;
+  for (int place = 0; place < kPlaces; ++place) {
+    places.push_back(std::make_unique<Product>(guard.dtype, kRows));
+    double best = 0, peak = 0;
+    for (int round = 0; round < kRoundsEach; ++round) {
+      peak = std::max(peak, peak_of(guard.dtype, measure_peaks(pool)));
+      for (int run = 0; run < kRuns; ++run) best = std::max(best, places.back()->rate(pool));
+    }
+    std::printf("%s: %.1f of %.1f Gop/s, %.0f %%\n", info(guard.dtype).name.data(), best, peak, 100 * best / peak);
+    share = std::max(share, best / peak);
   }
-  RecordProperty("share", std::to_string(best / peak));
-  std::printf("%s: %.1f of %.1f Gop/s, %.0f %%\n", info(guard.dtype).name.data(), best, peak, 100 * best / peak);
-  EXPECT_GE(best / peak, kernels().gemm_wide ? guard.avx512_share : guard.share);
+  RecordProperty("share", std::to_string(share));
+  EXPECT_GE(share, kernels().gemm_wide ? guard.avx512_share : guard.share);
 }
 INSTANTIATE_TEST_SUITE_P(Kernels, SlowKernelRates, ::testing::ValuesIn(kGuards), name_of);
 
